@@ -1,0 +1,1 @@
+"""An experiment framework: one command composes a run, trains it with Lightning and records it."""

@@ -1,0 +1,61 @@
+"""Keeps run.json up to date while a run trains, so that a killed run still says how far it came."""
+
+import time
+from typing import Any
+
+import lightning
+
+from src.run.record import Record
+
+
+class Recorder(lightning.Callback):
+    """Writes epochs, steps, scores, parameters and training speed to `record` after each epoch."""
+
+    def __init__(self, record: Record):
+        self.record = record
+        self.samples = 0
+        self.seconds = 0.0
+        self._resumed_s = 0.0
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Record the number of parameters."""
+        sizes = [(p.numel(), p.requires_grad) for p in pl_module.parameters()]
+        trainable = sum(size for size, learns in sizes if learns)
+        self.record.update(parameters={"total": sum(size for size, _ in sizes), "trainable": trainable})
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Record the epoch before, whose scores are complete only now, and start the clock."""
+        if trainer.current_epoch:
+            self._update(trainer)
+        self._resumed_s = time.monotonic()
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop the clock: the speed is that of training."""
+        self.seconds += time.monotonic() - self._resumed_s
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock again."""
+        self._resumed_s = time.monotonic()
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Stop the clock and count the epoch's samples."""
+        self.seconds += time.monotonic() - self._resumed_s
+        batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        loader = trainer.train_dataloader
+        assert loader is not None
+        self.samples += min(batches * loader.batch_size, len(loader.sampler))
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Record the last epoch."""
+        self._update(trainer)
+
+    def _update(self, trainer: lightning.Trainer) -> None:
+        speed = round(self.samples / self.seconds, 1) if self.seconds else None
+        self.record.update(
+            epochs=trainer.current_epoch, steps=trainer.global_step, samples_per_second=speed, metrics=scores(trainer)
+        )
+
+
+def scores(trainer: lightning.Trainer) -> dict[str, Any]:
+    """The scores known so far as plain numbers, `split/metric` to value."""
+    return {name: value.item() for name, value in trainer.callback_metrics.items()}

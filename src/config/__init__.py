@@ -1,0 +1,1 @@
+"""What a run is made of: schema, check before compute, allow-listed build."""

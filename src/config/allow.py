@@ -1,0 +1,109 @@
+"""Which `_target_` a config may name: it may come from a stranger, and must not run what it likes.
+
+A name is looked at before anything is imported; what it resolves to is looked at again, because a package re-exports
+others (`torch.nn.functional.torch.load` is `torch.load`).
+
+To allow your own package, set `ALLOWED_TARGETS=my_package,other_package.nets` in the environment, or declare an entry
+point of the group `src.targets` whose value is the package; a config cannot extend the list.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+OWN = re.compile(
+    r"src\.((model|data|net|callback|logger|strategy)(\.[a-z]\w*)+\.[A-Za-z]\w*|run\.checkpoint\.CheckpointIO)"
+)
+LIBRARY = re.compile(
+    r"(torch\.(nn|optim)|torchvision\.(models|transforms)|torchmetrics|lightning)(\.[a-z]\w*)*\.[A-Z]\w*"
+)
+LIBRARY_HOMES = (
+    "torch.nn.",
+    "torch.optim.",
+    "torchvision.models.",
+    "torchvision.transforms.",
+    "torchmetrics.",
+    "lightning.",
+)
+
+
+def resolve(target: str) -> Callable[..., Any]:
+    """Return the class or function called `target`.
+
+    Raises ValueError where it may not be named or does not exist.
+
+    Own functions and classes are allowed; of libraries only classes of the kinds that a run is made of.
+    """
+    check_name(target)
+    found = _imported(target)
+    home = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
+    if _extended(target):
+        return found
+    if OWN.fullmatch(target):
+        allowed = OWN.fullmatch(home) is not None
+    else:
+        allowed = home.startswith(LIBRARY_HOMES) and isinstance(found, type) and issubclass(found, _kinds())
+    if not allowed:
+        raise ValueError(f"_target_={target} is not on the allow-list: it is {home}")
+    return found
+
+
+def check_name(target: object) -> None:
+    """Raise ValueError where `target` is no name that a config may use; imports nothing."""
+    if isinstance(target, str) and (OWN.fullmatch(target) or LIBRARY.fullmatch(target) or _extended(target)):
+        return
+    raise ValueError(
+        f"_target_={target} is not on the allow-list: name a class of this project's src, torch.nn, torch.optim, "
+        f"torchvision.models, torchmetrics or lightning, or allow a package of your own with the environment variable ALLOWED_TARGETS"
+    )
+
+
+def _extended(target: str) -> bool:
+    packages = [
+        *os.environ.get("ALLOWED_TARGETS", "").split(","),
+        *(entry.value for entry in entry_points(group="src.targets")),
+    ]
+    return any(target.startswith(f"{package.strip()}.") for package in packages if package.strip())
+
+
+def _imported(target: str) -> Callable[..., Any]:
+    parts = target.split(".")
+    for cut in range(len(parts) - 1, 0, -1):  # the longest prefix that is a module; the rest are attributes
+        try:
+            found: Any = import_module(".".join(parts[:cut]))
+        except ModuleNotFoundError as error:
+            if not target.startswith(f"{error.name}"):  # a module of its own is missing, such as an extra
+                raise ValueError(
+                    f"_target_={target} needs the package {error.name!r}, which is not installed"
+                ) from error
+            continue
+        for name in parts[cut:]:
+            found = getattr(found, name, None)
+        if callable(found):
+            return found
+        break
+    raise ValueError(f"_target_={target}: there is no such class or function")
+
+
+def _kinds() -> tuple[type, ...]:
+    import lightning.pytorch as lightning
+    from lightning.pytorch.loggers import Logger
+    from lightning.pytorch.plugins import CheckpointIO, ClusterEnvironment, LayerSync, Precision
+    from lightning.pytorch.profilers import Profiler
+    from lightning.pytorch.strategies import Strategy
+    from torch import nn, optim
+    from torchmetrics import Metric
+
+    run = (
+        lightning.Trainer,
+        lightning.LightningModule,
+        lightning.LightningDataModule,
+        lightning.Callback,
+        Logger,
+        Profiler,
+    )
+    hardware = (Strategy, CheckpointIO, ClusterEnvironment, LayerSync, Precision)
+    return (*run, *hardware, nn.Module, optim.Optimizer, optim.lr_scheduler.LRScheduler, Metric)

@@ -1,0 +1,145 @@
+"""The check before compute: what can be known of a config before data is read and a GPU touched."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from src.config.allow import check_name, resolve
+from src.config.build import build, targets
+from src.config.signature import check_call
+
+GROUPS = (
+    "data",
+    "optimizer",
+    "scheduler",
+    "callback",
+    "logger",
+    "trainer",
+    "model",
+)  # the inner before those that contain them
+SIZES = (8, 16, 28, 32, 48, 64, 96, 128, 160, 224, 299)  # image sizes to try for a cure
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a config as plain containers with every interpolation resolved.
+
+    Raises ValueError where one cannot be.
+    """
+    try:
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        raise ValueError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+
+
+def check(config: DictConfig) -> None:
+    """Raise ValueError, in one line with key, value and cure, for the first thing that could not work."""
+    resolved = plain(config)
+    for _, node in targets(resolved):
+        check_name(node["_target_"])  # all names, before the first import
+    for group in ("model", "data", "trainer"):
+        if "_target_" not in resolved[group]:
+            raise ValueError(
+                f"{group}={resolved[group] or 'null'}: choose a {group}, python -m src.train --help lists them"
+            )
+    for group in ("callback", "logger"):
+        for name, node in resolved[group].items():
+            if not isinstance(node, Mapping):
+                raise ValueError(f"{group}.{name}={node}: to remove it write ~{group}.{name}")
+    for path, node in _calls(resolved):
+        check_call(path, node, resolve(node["_target_"]))
+    build(resolved["data"])  # its constructor judges its numbers; it reads nothing
+    _check_optimizer(resolved)
+    names = _check_model(config, resolved)
+    _check_monitors(resolved, names)
+
+
+def _calls(resolved: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for group in GROUPS:
+        yield from targets(resolved[group], group)
+
+
+def _check_optimizer(resolved: Mapping[str, Any]) -> None:
+    """Let the optimizer's constructor judge its numbers on one parameter."""
+    import torch
+
+    optimizer = resolved["model"].get("optimizer")
+    if not optimizer:
+        return
+    try:
+        build(optimizer)([torch.nn.Parameter(torch.zeros(1))])
+    except (ValueError, RuntimeError, TypeError) as error:
+        raise ValueError(f"optimizer: {error}") from error
+
+
+def _check_model(config: DictConfig, resolved: Mapping[str, Any]) -> tuple[str, ...]:
+    """Send an imaginary batch through the model and return the names of what it logs.
+
+    Say what cures a shape it cannot take.
+    """
+    try:
+        return _imaginary_model(resolved)
+    except Exception as error:  # whatever a net raises for a shape it cannot take
+        shape = resolved["data"].get("shape")
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if shape is None or not _is_about_shape(error):
+            raise ValueError(f"model: {reason}") from error
+        raise ValueError(f"model.net cannot take data.shape={shape} ({reason}): {_cure(config, shape)}") from error
+
+
+def _is_about_shape(error: Exception) -> bool:
+    return isinstance(error, RuntimeError) or "shape" in str(error) or "channel" in str(error)
+
+
+def _imaginary_model(resolved: Mapping[str, Any]) -> tuple[str, ...]:
+    """Build the model without memory or arithmetic (torch's meta device) and call it on a batch of two."""
+    import torch
+
+    with torch.device("meta"):
+        model = build(resolved["model"])
+        shape = resolved["data"].get("shape")
+        if shape is not None:
+            output = model(torch.zeros(2, *shape))
+            expected = resolved["model"].get("outputs")
+            if expected and tuple(output.shape) not in ((2, expected), (2,)):
+                raise ValueError(f"its output for 2 samples has shape {list(output.shape)}, expected [2, {expected}]")
+    return tuple(getattr(model, "score_names", ()))
+
+
+def _cure(config: DictConfig, shape: list[int]) -> str:
+    """Return the override that makes the net take the data, tried out."""
+    if len(shape) != 3:
+        return "choose a fully connected net, model=fashion_dnn or model=softmax_regression"
+    trial = copy.deepcopy(config)
+    for size in SIZES:
+        OmegaConf.update(trial, "data.image_size", size)
+        try:
+            _imaginary_model(plain(trial))
+        except Exception:  # this size does not cure it
+            continue
+        return f"set data.image_size={size}"
+    return "choose another model"
+
+
+def _check_monitors(resolved: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    """Raise where a callback watches a score that the model does not log, or that no split is there for."""
+    if not names:  # a LightningModule from elsewhere, which does not say
+        return
+    has_val = resolved["data"].get("val_fraction", 1) != 0
+    known = [name for name in names if not name.startswith("test/") and (has_val or not name.startswith("val/"))]
+    watched = {"monitor": resolved["monitor"]}
+    watched |= {
+        f"callback.{name}.monitor": node["monitor"]
+        for name, node in resolved["callback"].items()
+        if node.get("monitor")
+    }
+    for path, monitor in watched.items():
+        if monitor not in known:
+            near = get_close_matches(monitor, known, n=1)
+            cure = near[0] if near else known[0]
+            raise ValueError(f"{path}={monitor}: nothing logs it: set monitor={cure} (logged: {', '.join(known)})")
+    if resolved["mode"] not in ("min", "max"):
+        raise ValueError(f"mode={resolved['mode']}: choose min or max")

@@ -1,0 +1,160 @@
+"""Turns a function of a composed config into a command, whose every error is one clear line.
+
+Torch-free, so that `--help`, `--cfg job` and completion answer at once.
+"""
+
+import logging
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import wraps
+from pathlib import Path
+
+import hydra
+from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from src.config.schema import register
+from src.run.folder import find
+
+CONF = Path(__file__).parents[2] / "conf"
+VERBATIM = ("run", "input")  # keys whose values are paths: brackets, commas and spaces in them are no grammar
+
+
+def command(name: str, *, reads_run: bool = False) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+    """Return a decorator that makes `main(cfg)` the command `name`, whose config is `conf/<name>.yaml`.
+
+    With `reads_run`, the config that the run folder `run=` recorded is composed in, under the name `recorded`.
+    """
+
+    def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
+        def entry() -> None:
+            with one_line_errors():
+                register()
+                sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
+                if reads_run:
+                    sys.argv[1:] = with_recorded(sys.argv[1:])
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(_task(main))()
+
+        return entry
+
+    return decorate
+
+
+def _task(main: Callable[[DictConfig], object]) -> Callable[[DictConfig], object]:
+    """Wrap the function that Hydra calls: the log gets a failure's traceback, the screen one line.
+
+    An exception that reaches Hydra is announced by a line of its own; a single run ends before that, a sweep goes on
+    with its other jobs.
+    """
+
+    @wraps(main)
+    def task(cfg: DictConfig) -> object:
+        try:
+            return main(cfg)
+        except Exception as error:
+            logging.getLogger("src.traceback").error("", exc_info=error)
+            if HydraConfig.get().mode is RunMode.MULTIRUN:
+                raise
+            raise SystemExit(f"error: {one_line(error)}") from error
+
+    return task
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the program with one line where an error ends the block; HYDRA_FULL_ERROR=1 shows the traceback before it."""
+    traced = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except (Exception, SystemExit) as error:
+        if traced and (cause := error.__cause__ if isinstance(error, SystemExit) else error):
+            traceback.print_exception(cause)
+        raise error if isinstance(error, SystemExit) else SystemExit(f"error: {one_line(error)}") from error
+
+
+def quoted(argument: str) -> str:
+    """Return `run=` and `input=` arguments quoted for Hydra, so that any path passes as it is.
+
+    Others unchanged.
+    """
+    key, equals, value = argument.partition("=")
+    if key not in VERBATIM or not equals:
+        return argument
+    escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), value)
+    return f'{key}="{escaped}"'
+
+
+def with_recorded(arguments: list[str]) -> list[str]:
+    """Store the config that `run=` recorded as `recorded`.
+
+    Return the arguments with the folder it was found in.
+
+    Without `run=` the stored config is empty, which is enough for --help.
+    """
+    recorded: DictConfig | ListConfig = OmegaConf.create()
+    given = [argument for argument in arguments if argument.startswith("run=")]
+    asks = any(
+        argument in ("--help", "-h", "--hydra-help", "--cfg", "-c", "--shell-completion", "-sc")
+        for argument in arguments
+    )
+    if given:
+        folder = find(re.sub(r"\\(.)", r"\1", given[-1].removeprefix("run=")[1:-1]))
+        recorded = OmegaConf.merge(OmegaConf.load(folder / ".hydra" / "config.yaml"), {"run": str(folder)})
+        arguments = [argument for argument in arguments if not argument.startswith("run=")] + [quoted(f"run={folder}")]
+    elif not asks:
+        raise ValueError("run= is missing: give a run folder, run=outputs/..., or run=last for the newest")
+    ConfigStore.instance().store(name="recorded", node=recorded)
+    return arguments
+
+
+def one_line(error: Exception) -> str:
+    """Return an error as one line that names the key, the value and the nearest valid name."""
+    text = str(error)
+    if not isinstance(
+        error, (ValueError, OSError, HydraException)
+    ):  # not one of ours: say what it is and where to look
+        text = f"{type(error).__name__}: {text} (HYDRA_FULL_ERROR=1 shows the traceback)"
+    if isinstance(error, MissingConfigException):
+        return _missing_option(text)
+    if isinstance(error, ConfigCompositionException):
+        return _composition(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines) if lines else type(error).__name__
+
+
+def _missing_option(text: str) -> str:
+    found = re.search(r"Could not find '(.+)/([^/']+)'", text)
+    if not found:
+        return text.splitlines()[0]
+    group, option = found.groups()
+    options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    near = get_close_matches(option, options, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{group}={option}: no such option: {hint}(choose from {', '.join(options)})"
+
+
+def _composition(error: Exception) -> str:
+    cause = error.__cause__ or error
+    key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
+    first, *rest = str(error).splitlines()
+    override = re.search(r"(?:Could not override '|Error merging override )([^']+)", first)
+    title = override[1].rstrip("'.") if override else first
+    if key and isinstance(parent, DictConfig) and str(key).split(".")[-1] not in parent:
+        names = [str(name) for name in parent]
+        near = get_close_matches(str(key).split(".")[-1], names, n=1)
+        return f"{title}: unknown key {key!r}: " + (
+            f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
+        )
+    reason = str(cause).splitlines()[0] if cause is not error else next(iter(rest), first)
+    return f"{title}: {reason}"

@@ -1,0 +1,45 @@
+"""The identity of a run's result: a hash over everything in its config that changes it."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+# Where things are, how they are shown, what a run is called: none of it changes a result.
+IRRELEVANT = (
+    "task",  # a table; what is used of it stands where it is used
+    "run",
+    "sweep",
+    "tags",
+    "test",
+    "expect",
+    "logger",
+    "callback.progress",
+    "callback.model_summary",
+    "callback.lr_monitor",
+    "callback.checkpoint.folder",
+    "data_dir",
+    "data.read.data_dir",
+    "data.workers",
+    "trainer.callbacks",
+    "trainer.logger",
+    "trainer.default_root_dir",
+    "trainer.enable_progress_bar",
+    "trainer.enable_model_summary",
+    "trainer.profiler",
+    "trainer.log_every_n_steps",
+)
+
+
+def config_hash(config: Mapping[str, Any]) -> str:
+    """Return the sha256, in hexadecimal, of a resolved config without what does not change the result."""
+    relevant = copy.deepcopy(dict(config))
+    for path in IRRELEVANT:
+        *parents, key = path.split(".")
+        node: Any = relevant
+        for parent in parents:
+            node = node.get(parent, {}) if isinstance(node, dict) else {}
+        if isinstance(node, dict):
+            node.pop(key, None)
+    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,73 @@
+"""What stands at the top of each command's config, and the resolvers of our own; torch-free.
+
+Groups (`model`, `data`, ...) are open: what their constructors take may be set without `+`, and the check before
+compute catches what they do not take. The top level is closed: an unknown key is refused when the config is composed.
+"""
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+
+from src.config.hash import config_hash
+
+Group = dict[str, Any]
+
+
+@dataclass
+class Train:
+    """A training run: the groups that compose it, and what is said once for all of them."""
+
+    task: Group = field(default_factory=dict)  # what follows from data.task: the LightningModule, its loss, its outputs
+    model: Group = field(default_factory=dict)
+    data: Group = field(default_factory=dict)
+    optimizer: Group = field(default_factory=dict)
+    scheduler: Group = field(default_factory=dict)
+    trainer: Group = field(default_factory=dict)
+    callback: Group = field(default_factory=dict)
+    logger: Group = field(default_factory=dict)
+    expect: Group = field(default_factory=dict)  # what an experiment's figure is and should be
+    seed: int = 0
+    data_dir: str = "data"
+    monitor: str = "val/loss"  # what the best checkpoint is best in, and what `main` returns
+    mode: str = "min"
+    test: bool = True  # score the best checkpoint on the test split at the end
+    tags: list[str] = field(default_factory=list)
+    sweep: str = ""  # the name of the folder a multirun goes to
+    run: str | None = None  # the run folder; filled in when it is claimed
+
+
+@dataclass
+class Eval(Train):
+    """The config of a finished run, and which of its checkpoints is scored on which split."""
+
+    checkpoint: str = "best"
+    split: str = "test"
+
+
+def register() -> None:
+    """Make the schemas and the resolvers known to Hydra and OmegaConf; calling it again changes nothing.
+
+    `${len:...}` counts; `${job_folder:}` is a sweep job's folder, named by what the job is and not by its number, so
+    that a reordered or extended sweep finds its jobs again.
+    """
+    OmegaConf.register_new_resolver("len", len, replace=True)
+    OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
+    store = ConfigStore.instance()
+    for schema in (Train, Eval):
+        store.store(name=f"{schema.__name__.lower()}_schema", node=open_groups(schema))
+
+
+def open_groups(schema: type) -> DictConfig:
+    """Return the schema as a config in which groups, but not the top level, take new keys."""
+    config = OmegaConf.structured(schema)
+    for entry in fields(schema):
+        if entry.type == Group:
+            OmegaConf.set_struct(config[entry.name], False)
+    return config
+
+
+def _job_folder(*, _root_: DictConfig) -> str:
+    job = OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])
+    return config_hash(OmegaConf.to_container(job, resolve=True))[:12]  # type: ignore[arg-type]

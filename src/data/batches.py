@@ -1,0 +1,127 @@
+"""The two ways samples become batches: cut out of tensors in memory, or streamed by worker processes.
+
+Both give the same batches, because order and augmentation are functions of (seed, epoch, step).
+
+Shapes: N samples, B batch.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from src.data.prepare import Augment, generator
+
+Batch = tuple[Tensor, Tensor]
+ORDER, AUGMENT = 0, 1  # what a generator is for, so that the two never share their numbers
+
+
+class Images(Protocol):
+    """Samples by position: a tensor (N, ...) or anything that decodes on demand."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Tensor: ...
+
+
+Fetch = Callable[[Sequence[Tensor]], Iterator[Batch]]
+
+
+class Order:
+    """The samples of each epoch: `indices_N` shuffled by (seed, epoch), or as they are."""
+
+    def __init__(self, indices_N: Tensor, *, seed: int, shuffle: bool):
+        self.indices_N = indices_N
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch (>= 0) that the next iteration is for."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.indices_N)
+
+    def __call__(self) -> Tensor:
+        """Return the indices in this epoch's order, on the CPU."""
+        if not self.shuffle:
+            return self.indices_N
+        return self.indices_N[torch.randperm(len(self), generator=generator(self.seed, ORDER, self.epoch))]
+
+
+class Batches:
+    """Iterates over the (x, y) batches of one epoch, augmented and normalised.
+
+    `fetch` says where the stored samples come from.
+    """
+
+    def __init__(
+        self,
+        fetch: Fetch,
+        order: Order,
+        *,
+        batch_size: int,
+        drop_last: bool,
+        normalize: Callable[[Tensor], Tensor],
+        augment: Augment | None = None,
+    ):
+        self.fetch = fetch
+        self.sampler = order  # the name under which Lightning looks for `set_epoch`
+        self.batch_sampler = None  # Lightning asks for it where it finds a sampler
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.normalize = normalize
+        self.augment = augment
+
+    def __len__(self) -> int:
+        """The number of batches in an epoch."""
+        batches = len(self.sampler) / self.batch_size
+        return math.floor(batches) if self.drop_last else math.ceil(batches)
+
+    @property
+    def smallest(self) -> int:
+        """The number of samples in the smallest batch."""
+        left = len(self.sampler) % self.batch_size
+        return left if left and not self.drop_last else self.batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        seed, epoch = self.sampler.seed, self.sampler.epoch
+        indices = self.sampler().split(self.batch_size)[: len(self)]
+        for step, (x_B, y_B) in enumerate(self.fetch(indices)):
+            if self.augment:
+                x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step))
+            yield self.normalize(x_B), y_B
+
+
+def from_memory(images_N: Tensor, target_N: Tensor) -> Fetch:
+    """Cut batches out of tensors that live where the net lives: one gather each, no copy of the data."""
+
+    def fetch(indices: Sequence[Tensor]) -> Iterator[Batch]:
+        for index_B in [index_B.to(images_N.device) for index_B in indices]:
+            yield images_N.index_select(0, index_B), target_N.index_select(0, index_B)
+
+    return fetch
+
+
+def from_workers(images: Images, target_N: Tensor, *, workers: int) -> Fetch:
+    """Let `workers` processes fetch samples ahead, in order, for datasets that do not fit in memory."""
+    samples = _Samples(images, target_N)
+
+    def fetch(indices: Sequence[Tensor]) -> Iterator[Batch]:
+        yield from DataLoader(samples, batch_sampler=[index_B.tolist() for index_B in indices], num_workers=workers)
+
+    return fetch
+
+
+class _Samples(Dataset[Batch]):
+    """A map-style view of images and targets for DataLoader."""
+
+    def __init__(self, images: Images, target_N: Tensor):
+        self.images = images
+        self.target_N = target_N
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.images[index], self.target_N[index]

@@ -1,0 +1,28 @@
+"""A dataset's download, and what to say where there is no network."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+
+def downloaded(fetch: Callable[[], object], folder: Path, names: Sequence[str]) -> None:
+    """Call `fetch`, which downloads; where it cannot, name the missing files and their folder.
+
+    Raises PermissionError where the folder cannot be written.
+    """
+    missing = [name for name in names if not (folder / name).is_file()]
+    nearest = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    if not os.access(nearest, os.W_OK):
+        raise PermissionError(
+            f"{nearest} is read-only, and {', '.join(missing)} must go to {folder}: set data_dir=FOLDER or DATA_DIR"
+        )
+    try:
+        with redirect_stdout(sys.stderr):  # torchvision prints one line per mirror that fails
+            fetch()
+    except Exception as error:  # RuntimeError, URLError, ConnectionError, a timeout: torchvision does not settle on one
+        raise FileNotFoundError(
+            f"{', '.join(missing)} not found in {folder}, and the download failed ({type(error).__name__}): "
+            f"put the files there, or set data_dir=FOLDER, or the environment variable DATA_DIR, to where they are"
+        ) from error

@@ -1,0 +1,57 @@
+"""MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017): 70,000 grey images of 28 x 28.
+
+torchvision downloads and parses them: IDX files in `data_dir/MNIST/raw` and `data_dir/FashionMNIST/raw`.
+"""
+
+import math
+import struct
+from pathlib import Path
+
+from torch import Tensor
+from torchvision.datasets import MNIST, FashionMNIST
+
+from src.data.download import downloaded
+
+
+def mnist(data_dir: str, *, train: bool) -> tuple[Tensor, Tensor]:
+    """Return images (N, 1, 28, 28) as uint8 and labels (N,) in 0..9, downloading them once."""
+    return _read(MNIST, data_dir, train)
+
+
+def fashionmnist(data_dir: str, *, train: bool) -> tuple[Tensor, Tensor]:
+    """Return images (N, 1, 28, 28) as uint8 and labels (N,) in 0..9, downloading them once."""
+    return _read(FashionMNIST, data_dir, train)
+
+
+def _read(dataset: type[MNIST], data_dir: str, train: bool) -> tuple[Tensor, Tensor]:
+    folder = Path(data_dir) / dataset.__name__ / "raw"
+    names = [Path(name).stem for name, _ in dataset.resources]  # train images, train labels, test images, test labels
+    if not all((folder / name).is_file() for name in names):
+        downloaded(lambda: dataset(data_dir, download=True), folder, names)
+    wanted = [folder / name for name in (names[:2] if train else names[2:])]
+    images, labels = [_checked_idx(path)[0] for path in wanted]
+    if images != labels:
+        raise ValueError(
+            f"{wanted[0]} holds {images} images, but {wanted[1]} {labels} labels: delete both and fetch them again"
+        )
+    loaded = dataset(data_dir, train=train)
+    return loaded.data.unsqueeze(1), loaded.targets
+
+
+def _checked_idx(path: Path) -> tuple[int, ...]:
+    """Return the dimensions in an IDX file's header; raise where the file is not as long as they say.
+
+    The format: two zero bytes, a type code (8 is uint8), the number of dimensions, each as a big-endian 32-bit
+    integer, the values.
+    """
+    with path.open("rb") as file:
+        head = file.read(4)
+        dimensions = head[3] if len(head) == 4 and head[:3] == b"\0\0\x08" else 0
+        sizes_bytes = file.read(4 * dimensions)
+    if not 1 <= dimensions <= 3 or len(sizes_bytes) != 4 * dimensions:
+        raise ValueError(f"{path} is no IDX file of bytes: delete it and fetch it again")
+    sizes = struct.unpack(f">{dimensions}i", sizes_bytes)
+    expected, found = 4 + 4 * dimensions + math.prod(sizes), path.stat().st_size
+    if expected != found:
+        raise ValueError(f"{path} has {found} bytes, but its header says {expected}: delete it and fetch it again")
+    return sizes

@@ -1,0 +1,83 @@
+"""From stored pixels to what a net sees: augmentation, resizing and normalisation of batches.
+
+Shapes: B batch, C channels, H height, W width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as F
+
+
+def generator(*key: int) -> torch.Generator:
+    """A CPU generator that is a function of the integers in `key` (>= 0): seed, epoch, step."""
+    state = np.random.SeedSequence(key).generate_state(2, np.uint32)
+    return torch.Generator().manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+
+
+class Normalize:
+    """Maps stored values to floats: divided by `scale`, then (x - mean) / std per channel."""
+
+    def __init__(self, mean: Sequence[float] = (0.0,), std: Sequence[float] = (1.0,), *, scale: float = 255.0):
+        if len(mean) != len(std) or min(std) <= 0:
+            raise ValueError(
+                f"data.mean={list(mean)}, data.std={list(std)}: one of each per channel, and a std above 0"
+            )
+        self.mean = tuple(mean)
+        self.std = tuple(std)
+        self.scale = scale
+        self._affine: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+    def affine(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return (gain, shift) on `device`, so that gain * x + shift is normalised: (C, 1, 1) or ()."""
+        if device not in self._affine:  # one transfer per device and not one per batch
+            mean_C, std_C = torch.tensor(self.mean, dtype=torch.float64), torch.tensor(self.std, dtype=torch.float64)
+            pair = 1 / (std_C * self.scale), -mean_C / std_C
+            shape = (-1, 1, 1) if len(self.mean) > 1 else ()
+            gain, shift = (value_C.to(torch.float32).view(shape).to(device) for value_C in pair)
+            self._affine[device] = gain, shift
+        return self._affine[device]
+
+    def __call__(self, x_BCHW: Tensor) -> Tensor:
+        """Return a new float32 tensor of the same shape; any numeric dtype goes in."""
+        gain, shift = self.affine(x_BCHW.device)
+        return torch.addcmul(shift, x_BCHW.to(torch.float32), gain)
+
+    def invert(self, x_BCHW: Tensor) -> Tensor:
+        """Return pixels in [0, 1] for pictures."""
+        gain, shift = self.affine(x_BCHW.device)
+        return ((x_BCHW - shift) / (gain * self.scale)).clamp(0, 1)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random crop after zero padding and random horizontal flip, one decision per sample."""
+
+    crop_padding: int = 0
+    horizontal_flip: bool = False
+
+    def __bool__(self) -> bool:
+        return self.crop_padding > 0 or self.horizontal_flip
+
+    def __call__(self, x_BCHW: Tensor, random: torch.Generator) -> Tensor:
+        """Return a batch of the same shape and dtype.
+
+        The numbers come from `random`, on the CPU, so that every device sees the same.
+        """
+        B, C, H, W = x_BCHW.shape
+        pad = self.crop_padding
+        offset_B2 = torch.randint(0, 2 * pad + 1, (B, 2), generator=random)
+        flip_B = (torch.rand(B, generator=random) < 0.5) & self.horizontal_flip
+        padded_BCHW = torch.nn.functional.pad(x_BCHW, [pad] * 4) if pad else x_BCHW
+        row_BH = offset_B2[:, :1] + torch.arange(H)
+        column_BW = offset_B2[:, 1:] + torch.where(flip_B[:, None], torch.arange(W).flip(0), torch.arange(W))
+        index_B1P = (row_BH[:, :, None] * (W + 2 * pad) + column_BW[:, None, :]).view(B, 1, H * W).to(x_BCHW.device)
+        return padded_BCHW.flatten(2).gather(2, index_B1P.expand(B, C, H * W)).view(B, C, H, W)
+
+
+def resize(x_NCHW: Tensor, image_size: int, *, chunk: int = 4096) -> Tensor:
+    """Return images of `image_size` x `image_size`, bilinear, antialiased, `chunk` at a time."""
+    return torch.cat([F.resize(part, [image_size, image_size], antialias=True) for part in x_NCHW.split(chunk)])

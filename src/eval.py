@@ -1,0 +1,116 @@
+"""Scores the checkpoints of a finished run: `python -m src.eval run=last checkpoint=best split=test`."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from src.config.command import command
+
+if TYPE_CHECKING:
+    import lightning
+
+SPLITS = ("val", "test")
+
+
+@command("eval", reads_run=True)
+def main(cfg: DictConfig) -> None:
+    """Score the chosen checkpoints of a run; print and store one row for each."""
+    import lightning
+
+    from src.config.build import build
+    from src.config.check import plain
+    from src.run.quiet import quiet
+
+    folder = Path(cfg.run)
+    if cfg.split not in SPLITS:
+        raise ValueError(f"split={cfg.split}: choose from {', '.join(SPLITS)}")
+    config = plain(cfg)
+    paths = checkpoints(folder, cfg.checkpoint)
+    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
+    with quiet():
+        model, data = build(config["model"]), build(config["data"])
+        trainer = build(config["trainer"], callbacks=[], logger=False, enable_checkpointing=False)
+        rows = evaluate(model, data, trainer, paths, split=cfg.split)
+    store(folder / "eval.csv", rows)
+    show(rows)
+
+
+def evaluate(
+    model: "lightning.LightningModule",
+    data: "lightning.LightningDataModule",
+    trainer: "lightning.Trainer",
+    paths: Sequence[Path],
+    *,
+    split: str,
+) -> list[dict[str, Any]]:
+    """Return a row for each checkpoint: its name, epoch and step, the split, and `split/metric` scores."""
+    from src.callback.recorder import scores
+    from src.run.checkpoint import load_weights
+
+    run = {"val": trainer.validate, "test": trainer.test}[split]
+    rows = []
+    for path in paths:
+        checkpoint = load_weights(model, path)
+        run(model, data, verbose=False)
+        where = {
+            "checkpoint": path.name,
+            "epoch": checkpoint["epoch"],
+            "step": checkpoint["global_step"],
+            "split": split,
+        }
+        rows.append(where | scores(trainer))
+    return rows
+
+
+def checkpoints(folder: Path, choice: str) -> list[Path]:
+    """Return the checkpoints that `choice` stands for: best, last, all of the folder's, or a path."""
+    kept = folder / "checkpoints"
+    if choice in ("best", "last"):
+        return [kept / f"{choice}.ckpt"]
+    if choice != "all":
+        return [Path(choice)]
+    found = sorted(kept.glob("*.ckpt"))
+    if not found:
+        raise ValueError(f"checkpoint=all: no checkpoint in {kept}: the run kept none, or has not finished an epoch")
+    return found
+
+
+def store(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows to a CSV file, in place of earlier ones of the same checkpoint and split."""
+    known = [dict(row) for row in _read(path)]
+    new = {(row["checkpoint"], row["split"]) for row in rows}
+    rows = [row for row in known if (row["checkpoint"], row["split"]) not in new] + list(rows)
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    part = path.with_suffix(".part")
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    part.replace(path)
+
+
+def show(rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console(soft_wrap=True, highlight=False).print(table)
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+if __name__ == "__main__":
+    main()

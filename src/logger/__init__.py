@@ -1,0 +1,1 @@
+"""Lightning loggers beside those that Lightning brings."""

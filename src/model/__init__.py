@@ -1,0 +1,1 @@
+"""LightningModules around nets: loss, metrics, optimizer, schedule."""

@@ -1,0 +1,36 @@
+"""A model that tells two classes apart by one logit.
+
+Shapes: B batch.
+"""
+
+import torchmetrics.classification
+from torch import Tensor
+from torchmetrics import Metric
+
+from src.model.supervised import Supervised, metric_class
+
+METRICS = {
+    name.removeprefix("Binary"): cls
+    for name, cls in vars(torchmetrics.classification).items()
+    if name.startswith("Binary") and isinstance(cls, type)
+}
+
+
+class Binary(Supervised):
+    """A net with one output, the logit of class 1; the loss is binary cross-entropy on logits."""
+
+    def metric(self, name: str) -> Metric:
+        """Return the binary torchmetrics metric of that name."""
+        return metric_class(name, METRICS)(validate_args=False)  # validation reads values on the host
+
+    def forward(self, x_B: Tensor) -> Tensor:
+        """Return the logit_B of class 1."""
+        return self.net(x_B).squeeze(1)
+
+    def target(self, target_B: Tensor) -> Tensor:
+        """Return the class numbers as the floats that binary cross-entropy wants."""
+        return target_B.float()
+
+    def predict(self, output_BK: Tensor) -> Tensor:
+        """Return the probability_B of class 1."""
+        return output_BK.sigmoid()

@@ -1,0 +1,57 @@
+"""Learning rates over a run, per optimizer step: `schedule(optimizer, steps=the run's total)`.
+
+`warmup` is the share of the run, in [0, 1), in which the rate rises linearly from (almost) 0 to the optimizer's own.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
+
+
+def constant(optimizer: Optimizer, *, steps: int, warmup: float = 0.05) -> LRScheduler:
+    """Keep the optimizer's rate after the warm-up."""
+    return _warmed_up(optimizer, steps, warmup, lambda progress: 1.0)
+
+
+def step(
+    optimizer: Optimizer,
+    *,
+    steps: int,
+    milestones: Sequence[float] = (0.5, 0.75),
+    gamma: float = 0.1,
+    warmup: float = 0.0,
+) -> LRScheduler:
+    """Multiply the rate by `gamma` at each of `milestones`, shares of the run after the warm-up in (0, 1)."""
+    return _warmed_up(optimizer, steps, warmup, lambda progress: gamma ** sum(progress >= mark for mark in milestones))
+
+
+def cosine(optimizer: Optimizer, *, steps: int, final: float = 0.0, warmup: float = 0.0) -> LRScheduler:
+    """Lower the rate along half a cosine to `final` times its value (arXiv:1608.03983)."""
+    return _warmed_up(
+        optimizer, steps, warmup, lambda progress: final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
+    )
+
+
+def onecycle(optimizer: Optimizer, *, steps: int, pct_start: float = 0.3, div_factor: float = 25.0) -> LRScheduler:
+    """Raise the rate to the optimizer's own, lower it to almost 0, momentum inversely (arXiv:1708.07120)."""
+    peaks = [group["lr"] for group in optimizer.param_groups]
+    cycles_momentum = all(group.get("momentum") or "betas" in group for group in optimizer.param_groups)
+    return OneCycleLR(
+        optimizer, peaks, total_steps=steps, pct_start=pct_start, div_factor=div_factor, cycle_momentum=cycles_momentum
+    )
+
+
+def _warmed_up(optimizer: Optimizer, steps: int, warmup: float, factor: Callable[[float], float]) -> LRScheduler:
+    """Scale the rate by `factor(progress)`, progress in [0, 1] over what follows the warm-up."""
+    if not 0 <= warmup < 1:
+        raise ValueError(f"scheduler.warmup={warmup}: a share of the run, from 0 up to but not 1")
+    warmup_steps = round(steps * warmup)
+
+    def at(done: int) -> float:
+        if done < warmup_steps:
+            return (done + 1) / warmup_steps
+        return factor((done - warmup_steps) / max(1, steps - warmup_steps))
+
+    return LambdaLR(optimizer, at)

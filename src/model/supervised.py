@@ -1,0 +1,184 @@
+"""The training path that binary, multiclass and regression models share.
+
+Shapes: B batch, K outputs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from difflib import get_close_matches
+
+import lightning
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from torchmetrics import Metric, MetricCollection
+
+from src.data.batches import Batch, Batches
+from src.model.meter import Meter
+
+SPLITS = ("train", "val", "test")
+
+
+class Supervised(lightning.LightningModule, ABC):
+    """Trains `net` to predict targets, and scores it on each split as `split/loss` and `split/<metric>`.
+
+    `optimizer` is called with the parameters, `scheduler` with the optimizer and the total number of optimizer
+    `steps`. `metrics` are names of torchmetrics classes in snake case, such as `accuracy`, `f1` or
+    `calibration_error`. `outputs` is K.
+
+    While training, loggers get the scores since the last point every `trainer.log_every_n_steps` steps and at an
+    epoch's end; the scores of the whole epoch are what callbacks, the progress bar and `run.json` see.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        outputs: int,
+        loss: nn.Module,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., LRScheduler] | None = None,
+        metrics: Iterable[str] = (),
+    ):
+        super().__init__()
+        self.net = net
+        self.outputs = outputs
+        self.loss = loss
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        names = list(metrics)
+        self.train_meter, self.val_meter, self.test_meter = (
+            Meter(MetricCollection({name: self.metric(name) for name in names}), self.predict) for _ in SPLITS
+        )
+        self._written_step = 0
+        self._log_every_n_steps = 50
+        self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *names))
+
+    @abstractmethod
+    def metric(self, name: str) -> Metric:
+        """Return the torchmetrics metric that `name` stands for in this task."""
+
+    @abstractmethod
+    def predict(self, output_BK: Tensor) -> Tensor:
+        """Return what the metrics score: probabilities, or numbers for regression."""
+
+    def target(self, target_B: Tensor) -> Tensor:
+        """Return the targets in the form the loss wants."""
+        return target_B
+
+    def forward(self, x_B: Tensor) -> Tensor:
+        """Return the net's output_BK, or output_B where K is 1."""
+        return self.net(x_B)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the batch's mean loss."""
+        return self._step(self.train_meter, batch)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score a batch of the validation split."""
+        self._step(self.val_meter, batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Score a batch of the test split."""
+        self._step(self.test_meter, batch)
+
+    def on_train_start(self) -> None:
+        """Refuse a last batch of one sample where BatchNorm would have one value per channel."""
+        self._log_every_n_steps = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning's own, undeclared
+        loader = self.trainer.train_dataloader
+        if not isinstance(loader, Batches) or loader.smallest != 1:
+            return
+        x_1 = torch.zeros(1, *self.trainer.datamodule.shape, device="meta")  # type: ignore[attr-defined]
+        try:
+            deepcopy(self.net).to("meta").train()(x_1)
+        except ValueError as error:
+            raise ValueError(
+                f"the last batch of an epoch has one sample, and BatchNorm cannot train on it ({error}): set data.drop_last=true"
+            ) from error
+
+    def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
+        """Write a point of the training curves every `trainer.log_every_n_steps` steps."""
+        step = self.trainer.global_step
+        if (
+            step % self._log_every_n_steps == 0 and step != self._written_step
+        ):  # accumulation: several batches, one step
+            self._written_step = step
+            self._write("train", self.train_meter.flush())
+
+    def on_train_epoch_end(self) -> None:
+        """Write the last point of the epoch and publish the epoch's scores."""
+        self._write("train", self.train_meter.flush())
+        self._publish("train", self.train_meter)
+
+    def on_validation_epoch_end(self) -> None:
+        """Write and publish the scores of the validation split."""
+        self._write("val", self._publish("val", self.val_meter))
+
+    def on_test_epoch_end(self) -> None:
+        """Write and publish the scores of the test split."""
+        self._write("test", self._publish("test", self.test_meter))
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the optimizer, and the schedule as one that steps with it."""
+        optimizer = self.optimizer(self.parameters())
+        if not self.scheduler:
+            return optimizer
+        schedule = self.scheduler(optimizer, steps=self._total_steps())
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _step(self, meter: Meter, batch: Batch) -> Tensor:
+        x_B, target_B = batch
+        output_B = self(x_B)
+        loss = self.loss(output_B, self.target(target_B))
+        meter.add(loss.detach(), output_B.detach(), target_B)
+        return loss
+
+    def _publish(self, split: str, meter: Meter) -> Mapping[str, Tensor]:
+        """Give the split's scores to the callbacks, and start anew."""
+        scores = meter.compute()
+        meter.reset()
+        self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, logger=False)
+        return scores
+
+    def _write(self, split: str, scores: Mapping[str, Tensor]) -> None:
+        """Write scores to every logger, at the number of optimizer steps done."""
+        if not scores or self.trainer.sanity_checking:
+            return
+        values = {f"{split}/{name}": value.item() for name, value in scores.items()}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values | {"epoch": self.current_epoch}, step=self.trainer.global_step)
+
+    def _total_steps(self) -> int:
+        """The optimizer steps of the whole run.
+
+        Counted by hand: reading `trainer.estimated_stepping_batches` makes Lightning drop the loader's state when it
+        resumes.
+        """
+        trainer = self.trainer
+        if trainer.max_steps > 0:
+            return trainer.max_steps
+        if not trainer.max_epochs or trainer.max_epochs < 0:
+            raise ValueError("a schedule needs to know its length: set trainer.max_epochs or trainer.max_steps")
+        trainer.fit_loop.setup_data()
+        per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
+        return trainer.max_epochs * per_epoch
+
+
+def metric_class(name: str, classes: Mapping[str, type[Metric]]) -> type[Metric]:
+    """Return the class whose name is `name` in snake case, with or without "score" at its end.
+
+    Suggest one where there is none.
+
+    `classes` maps CamelCase names, without a task's prefix, to torchmetrics classes.
+    """
+    words = {key.lower(): cls for key, cls in classes.items()}
+    word = name.replace("_", "").lower()
+    found = words.get(word) or words.get(f"{word}score")
+    if found is None:
+        near = get_close_matches(word, words, n=1)
+        hint = f": did you mean {near[0].removesuffix('score')}?" if near else ""
+        raise ValueError(f"model.metrics names {name!r}, which torchmetrics does not have for this task{hint}")
+    return found

@@ -1,0 +1,1 @@
+"""Architectures as plain nn.Modules: no Lightning, no Hydra, no device."""

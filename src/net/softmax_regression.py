@@ -1,0 +1,28 @@
+"""Softmax regression: one linear layer from pixels to class scores.
+
+Its cost can be written in five ways that are one number: one-hot labels times -log(softmax), summed over classes and
+averaged over the batch; the same with `F.softmax`; with `F.log_softmax`; `F.nll_loss` of `F.log_softmax`;
+`F.cross_entropy` of the scores.
+
+Shapes: B batch, K classes.
+"""
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+class SoftmaxRegression(nn.Module):
+    """A linear layer on the flattened input, of any `shape`, to `outputs` scores.
+
+    The softmax is in the loss.
+    """
+
+    def __init__(self, shape: Sequence[int], outputs: int):
+        super().__init__()
+        self.linear = nn.Linear(math.prod(shape), outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits_BK for x of shape (B, ...)."""
+        return self.linear(x.flatten(1))

@@ -1,0 +1,105 @@
+"""Checkpoints on disk: written atomically, each with its sha256; loaded as plain data only."""
+
+import hashlib
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
+
+
+class CheckpointIO(TorchCheckpointIO):
+    """Lightning's reader and writer of checkpoints, with a checksum and an atomic write.
+
+    A new `last.ckpt` keeps the one before it as `previous.ckpt`.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
+    ) -> None:
+        """Write the checkpoint and its sha256.
+
+        The old file or the new one is there after a crash, never half of one.
+        """
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        content = buffer.getvalue()
+        if target.name == LAST and target.exists():
+            for source, kept in zip(_pair(target), _pair(target.with_name(PREVIOUS)), strict=True):
+                source.replace(kept)
+        digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n".encode()
+        for file, part in zip(_pair(target), (content, digest), strict=True):
+            _write(file, part)
+
+    def load_checkpoint(
+        self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Return what `load` returns; `weights_only` cannot be switched off."""
+        return load(Path(path), map_location=map_location or "cpu")
+
+    def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
+        """Delete a checkpoint and its sha256."""
+        for file in _pair(Path(path)):
+            file.unlink(missing_ok=True)
+
+
+def load(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
+    """Return a checkpoint's plain containers and tensors; nothing in it can run code.
+
+    Raises ValueError where the file is missing, is not what was written (sha256), or is no checkpoint.
+    """
+    if not path.is_file():
+        there = ", ".join(sorted(found.name for found in path.parent.glob("*.ckpt"))) or "none"
+        raise ValueError(f"checkpoint {path} does not exist: checkpoints there: {there}")
+    _, digest = _pair(path)
+    if digest.exists() and digest.read_text().split()[0] != sha256(path):
+        raise ValueError(
+            f"checkpoint {path} is damaged: its sha256 is not the one in {digest.name}: use another checkpoint"
+        )
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except Exception as error:  # a zip error, a pickle error, an EOF: torch does not settle on one
+        raise ValueError(f"checkpoint {path} does not load as plain data: {str(error).splitlines()[0]}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise ValueError(f"checkpoint {path} holds no state_dict: give one that src.train wrote")
+    return checkpoint
+
+
+def load_weights(module: torch.nn.Module, path: Path) -> dict[str, Any]:
+    """Load a checkpoint's weights into `module` and return the checkpoint.
+
+    Raises ValueError where they are of another net.
+    """
+    checkpoint = load(path)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"checkpoint {path} is of another net: {reason}") from error
+    return checkpoint
+
+
+def sha256(path: Path) -> str:
+    """The sha256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _pair(path: Path) -> tuple[Path, Path]:
+    """A checkpoint and the file that holds its sha256, as `sha256sum --check` reads it."""
+    return path, path.with_name(f"{path.name}.sha256")
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.part")
+    with part.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

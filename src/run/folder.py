@@ -1,0 +1,49 @@
+"""The run folder's place: claimed so that no two runs share one, and found again."""
+
+import json
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+OUTPUTS = Path("outputs")
+
+
+def claim(root: Path = OUTPUTS) -> Path:
+    """Return a folder `root/<date>/<time>-<4 hex digits>` that this call alone made.
+
+    Safe against any number of others at once.
+    """
+    now = datetime.now()
+    day = root / f"{now:%Y-%m-%d}"
+    day.mkdir(parents=True, exist_ok=True)
+    while True:
+        folder = day / f"{now:%H-%M-%S}-{secrets.token_hex(2)}"
+        try:
+            folder.mkdir()  # exclusive: raises where it exists
+        except FileExistsError:
+            continue
+        return folder
+
+
+def find(name: str, root: Path = OUTPUTS) -> Path:
+    """Return the run folder called `name`, a path, or `last` for the one that started last under `root`.
+
+    Raises ValueError where there is no such run folder.
+    """
+    if name == "last":
+        started = {path.parent: _started(path) for path in root.rglob("run.json")}
+        if not started:
+            raise ValueError(f"run=last: no run under {root.absolute()}: train one with python -m src.train")
+        return max(started, key=lambda folder: started[folder])
+    folder = Path(name)
+    if not (folder / "run.json").is_file() or not (folder / ".hydra" / "config.yaml").is_file():
+        near = "it has no run.json and .hydra/config.yaml" if folder.is_dir() else "there is no such folder"
+        raise ValueError(f"run={name}: not a run folder, {near}: give a folder that src.train made, or run=last")
+    return folder
+
+
+def _started(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text()).get("started", ""))
+    except (OSError, ValueError):  # a torn record must not hide the others
+        return ""

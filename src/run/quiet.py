@@ -1,0 +1,23 @@
+"""Silences the warnings that a user of this project can do nothing about, each for a reason.
+
+All others are shown.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HARMLESS = (
+    r".*LeafSpec.* is deprecated",  # inside Lightning 2.6, of torch's own pytree
+    r"The number of training batches .* is smaller than the logging interval",  # our points also end each epoch
+    r".*does not have many workers",  # data in memory needs none
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Ignore the harmless warnings in the block."""
+    with warnings.catch_warnings():
+        for message in HARMLESS:
+            warnings.filterwarnings("ignore", message)
+        yield

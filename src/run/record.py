@@ -1,0 +1,136 @@
+"""`run.json`: what a run was and where it stands; a reader never sees half of it."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
+
+
+class Record:
+    """The run.json of one folder; `update` merges fields in and writes the file."""
+
+    def __init__(self, folder: Path):
+        self.path = folder / "run.json"
+        self.fields: dict[str, Any] = read(folder) if self.path.exists() else {}
+
+    def update(self, **fields: Any) -> None:
+        """Set fields and write them: after a crash the old file or the new one is there, never a torn one."""
+        self.fields.update(fields)
+        part = self.path.with_suffix(".part")
+        with part.open("w") as file:
+            json.dump(self.fields, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.path)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """Return the fields of a folder's run.json; raises ValueError where it is no JSON object."""
+    path = folder / "run.json"
+    try:
+        fields = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(fields, dict):
+        raise ValueError(f"{path} is damaged: it holds no JSON object")
+    return fields
+
+
+@contextmanager
+def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
+    """Keep run.json while a run runs: `running`, then `done`, `failed` with its error, or `interrupted`.
+
+    `facts` are the fields known before: overrides, config_hash, seed, model, data, tags.
+    """
+    record = Record(folder)
+    start_s = time.monotonic()
+    record.update(
+        state="running",
+        command=command_line(sys.argv),
+        **facts,
+        git=git(),
+        versions=versions(),
+        host=host(),
+        started=now(),
+        ended=None,
+        seconds=None,
+        error=None,
+    )
+    try:
+        yield record
+    except BaseException as error:
+        state = "failed" if isinstance(error, Exception) else "interrupted"
+        close = {"state": state, "error": {"type": type(error).__name__, "message": str(error)}}
+        raise
+    else:
+        close = {"state": "done"}
+    finally:
+        record.update(**close, ended=now(), seconds=round(time.monotonic() - start_s, 3))
+
+
+def now() -> str:
+    """The local time with its offset, to the microsecond, as ISO 8601."""
+    return datetime.now().astimezone().isoformat(timespec="microseconds")
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """The command as one would type it: `python -m src.train ...` for a module of this package."""
+    program = Path(argv[0])
+    start = f"python -m src.{program.stem}" if program.parent.name == "src" else program.name
+    return " ".join([start, *argv[1:]])
+
+
+def git() -> dict[str, Any] | None:
+    """The commit of the code and whether it had changes, or None outside a repository."""
+    root = Path(__file__).parents[2]
+
+    def ask(*words: str) -> str:
+        return subprocess.run(["git", "-C", root, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def versions() -> dict[str, str]:
+    """The versions of Python and of the packages that a result may depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # a test of the record alone runs without them
+            continue
+    return found
+
+
+def host() -> dict[str, Any]:
+    """The processor's name, the threads torch uses and the names of the GPUs.
+
+    No torch, no threads and GPUs.
+    """
+    torch = sys.modules.get("torch")
+    return {
+        "cpu": cpu(),
+        "threads": torch.get_num_threads() if torch else None,
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else [],
+    }
+
+
+def cpu() -> str:
+    """The processor's name as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:  # macOS
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,50 @@
+"""A finished run in one line: `from src.run import load; trained = load("outputs/...")`.
+
+Shapes: B batch, C channels, H height, W width, K classes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from src.run.folder import find
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained net with what is needed to use it.
+
+    `net` is in eval mode, on the CPU. `classes` are the names of its outputs, None for regression. `preprocess` turns
+    an image, PIL or uint8 (C, H, W), or a batch of uint8 (B, C, H, W), of any size, into the float batch (B, C, H, W)
+    that the net was trained on.
+    """
+
+    net: "nn.Module"
+    classes: list[str] | None
+    preprocess: "Callable[[Any], Tensor]"
+
+
+def load(run: str | Path, *, checkpoint: str = "best") -> Trained:
+    """Return the net of a run folder (or `last`, the newest), with its `best` or `last` weights.
+
+    Nothing in the folder can run code: `_target_` is allow-listed and checkpoints are loaded as plain data. Raises
+    ValueError where the folder is no run, or the checkpoint is missing, damaged or of another net.
+    """
+    from omegaconf import OmegaConf
+
+    from src.config.build import build
+    from src.config.check import plain
+    from src.config.schema import register
+    from src.run.checkpoint import load_weights
+
+    register()
+    folder = find(str(run))
+    recorded = OmegaConf.load(folder / ".hydra" / "config.yaml")
+    recorded.run = str(folder)
+    model, data = build(plain(recorded.model)), build(plain(recorded.data))
+    load_weights(model, folder / "checkpoints" / f"{checkpoint}.ckpt")
+    return Trained(net=model.net.eval(), classes=data.classes, preprocess=data.preprocess)

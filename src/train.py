@@ -1,0 +1,96 @@
+"""Trains a model and records the run: `python -m src.train model=fashion_cnn data=fashionmnist`."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+
+from src.config.command import command
+
+if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help needs neither
+    import lightning
+
+    from src.run.record import Record
+
+
+@command("train")
+def main(cfg: DictConfig) -> float | None:
+    """Build what the config describes, train it, and return the monitored score of the best checkpoint."""
+    import lightning
+    from hydra.core.hydra_config import HydraConfig
+
+    from src.config.build import build
+    from src.config.check import plain
+    from src.config.hash import config_hash
+    from src.run.quiet import quiet
+    from src.run.record import recording
+    from src.run.summary import show
+
+    hydra = HydraConfig.get()
+    folder = Path(os.path.relpath(hydra.runtime.output_dir))
+    cfg.run = str(folder)
+    config = plain(cfg)
+    facts = {
+        "overrides": list(hydra.overrides.task),
+        "config_hash": config_hash(config),
+        "seed": cfg.seed,
+        "model": hydra.runtime.choices["model"],
+        "data": hydra.runtime.choices["data"],
+        "tags": config["tags"],
+    }
+    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
+    with quiet(), recording(folder, facts) as record:
+        model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
+        train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode)
+        if cfg.test:
+            test(model, data, trainer, record=record)
+    show(folder)
+    return record.fields["best"]["value"]
+
+
+def train(
+    model: "lightning.LightningModule",
+    data: "lightning.LightningDataModule",
+    trainer: "lightning.Trainer",
+    *,
+    record: "Record",
+    monitor: str,
+    mode: str,
+) -> None:
+    """Fit the model; keep its scores in `record`, and which checkpoint is best in `monitor`."""
+    from src.callback.checkpoint import Checkpoint
+    from src.callback.recorder import Recorder
+
+    trainer.callbacks.append(Recorder(record))  # type: ignore[attr-defined]  # Lightning sets it without declaring it
+    trainer.fit(model, data)
+    best: dict[str, Any] = {"metric": monitor, "mode": mode, "value": None, "epoch": None, "checkpoint": None}
+    kept = trainer.checkpoint_callback
+    if isinstance(kept, Checkpoint) and kept.best_value is not None:
+        where = kept.best_path.resolve().relative_to(record.path.parent.resolve())
+        best |= {"value": kept.best_value, "epoch": kept.best_epoch, "checkpoint": str(where)}
+    elif monitor in trainer.callback_metrics:  # none kept: the weights as they are
+        best |= {"value": trainer.callback_metrics[monitor].item(), "epoch": trainer.current_epoch - 1}
+    record.update(best=best)
+
+
+def test(
+    model: "lightning.LightningModule",
+    data: "lightning.LightningDataModule",
+    trainer: "lightning.Trainer",
+    *,
+    record: "Record",
+) -> None:
+    """Score the best checkpoint, or the weights as they are where none is kept, on the test split."""
+    from src.callback.recorder import scores
+    from src.run.checkpoint import load_weights
+
+    checkpoint = record.fields["best"]["checkpoint"]
+    if checkpoint:
+        load_weights(model, record.path.parent / checkpoint)
+    trainer.test(model, data, verbose=False)
+    record.update(metrics=record.fields["metrics"] | scores(trainer))
+
+
+if __name__ == "__main__":
+    main()
