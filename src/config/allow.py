@@ -57,7 +57,8 @@ def check_name(target: object) -> None:
         return
     raise ValueError(
         f"_target_={target} is not on the allow-list: name a class of this project's src, torch.nn, torch.optim, "
-        f"torchvision.models, torchmetrics or lightning, or allow a package of your own with the environment variable ALLOWED_TARGETS"
+        f"torchvision.models, torchmetrics or lightning, or allow a package of your own with the environment variable "
+        f"ALLOWED_TARGETS"
     )
 
 

@@ -96,7 +96,8 @@ class Supervised(lightning.LightningModule, ABC):
             deepcopy(self.net).to("meta").train()(x_1)
         except ValueError as error:
             raise ValueError(
-                f"the last batch of an epoch has one sample, and BatchNorm cannot train on it ({error}): set data.drop_last=true"
+                f"the last batch of an epoch has one sample, which BatchNorm cannot train on ({error}): "
+                f"set data.drop_last=true"
             ) from error
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
