@@ -70,9 +70,12 @@ def checkpoints(folder: Path, choice: str) -> list[Path]:
     kept = folder / "checkpoints"
     if choice in ("best", "last"):
         return [kept / f"{choice}.ckpt"]
-    if choice != "all":
-        return [Path(choice)]
     found = sorted(kept.glob("*.ckpt"))
+    if choice != "all":
+        if not Path(choice).is_file():
+            names = ", ".join(path.stem for path in found) or "none"
+            raise ValueError(f"checkpoint={choice}: no such file: give best, last, all or a path ({kept} has {names})")
+        return [Path(choice)]
     if not found:
         raise ValueError(f"checkpoint=all: no checkpoint in {kept}: the run kept none, or has not finished an epoch")
     return found

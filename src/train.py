@@ -43,7 +43,7 @@ def main(cfg: DictConfig) -> float | None:
     with quiet(), recording(folder, facts) as record:
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
         train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode)
-        if cfg.test:
+        if cfg.test and "test" in getattr(data, "splits", ("test",)):  # temperature has no test split
             test(model, data, trainer, record=record)
     show(folder)
     return record.fields["best"]["value"]

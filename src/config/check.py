@@ -1,8 +1,10 @@
 """The check before compute: what can be known of a config before data is read and a GPU touched."""
 
 import copy
+import inspect
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from src.config.allow import check_name, resolve
 from src.config.build import build, targets
+from src.config.schema import CONF
 from src.config.signature import check_call
 
 GROUPS = (
@@ -50,7 +53,7 @@ def check(config: DictConfig) -> None:
             if not isinstance(node, Mapping):
                 raise ValueError(f"{group}.{name}={node}: to remove it write ~{group}.{name}")
     for path, node in _calls(resolved):
-        check_call(path, node, resolve(node["_target_"]))
+        check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_other_option, path))
     build(resolved["data"])  # its constructor judges its numbers; it reads nothing
     _check_optimizer(resolved)
     names = _check_model(config, resolved)
@@ -60,6 +63,18 @@ def check(config: DictConfig) -> None:
 def _calls(resolved: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for group in GROUPS:
         yield from targets(resolved[group], group)
+
+
+def _other_option(group: str, key: str) -> str | None:
+    """Return a hint where another option of `group` takes an argument whose name is near `key`."""
+    for path in sorted((CONF / group).glob("*.yaml")):
+        option = OmegaConf.to_container(OmegaConf.load(path))
+        if not isinstance(option, dict) or "_target_" not in option:
+            continue
+        near = get_close_matches(key, inspect.signature(resolve(option["_target_"])).parameters, n=1)
+        if near:
+            return f"did you mean {group}={path.stem} {group}.{near[0]}?"
+    return None
 
 
 def _check_optimizer(resolved: Mapping[str, Any]) -> None:

@@ -12,20 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import wraps
-from pathlib import Path
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
-from src.config.schema import register
+from src.config.recorded import recorded
+from src.config.schema import CONF, register
 from src.run.folder import find
 
-CONF = Path(__file__).parents[2] / "conf"
-VERBATIM = ("run", "input")  # keys whose values are paths: brackets, commas and spaces in them are no grammar
+VERBATIM = ("run", "input", "checkpoint")  # paths: brackets, commas and spaces in them are no grammar
 
 
 def command(name: str, *, reads_run: bool = False) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
@@ -84,7 +83,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def quoted(argument: str) -> str:
-    """Return `run=` and `input=` arguments quoted for Hydra, so that any path passes as it is.
+    """Return the arguments whose values are paths quoted for Hydra, so that any path passes as it is.
 
     Others unchanged.
     """
@@ -102,7 +101,7 @@ def with_recorded(arguments: list[str]) -> list[str]:
 
     Without `run=` the stored config is empty, which is enough for --help.
     """
-    recorded: DictConfig | ListConfig = OmegaConf.create()
+    config = OmegaConf.create()
     given = [argument for argument in arguments if argument.startswith("run=")]
     asks = any(
         argument in ("--help", "-h", "--hydra-help", "--cfg", "-c", "--shell-completion", "-sc")
@@ -110,11 +109,11 @@ def with_recorded(arguments: list[str]) -> list[str]:
     )
     if given:
         folder = find(re.sub(r"\\(.)", r"\1", given[-1].removeprefix("run=")[1:-1]))
-        recorded = OmegaConf.merge(OmegaConf.load(folder / ".hydra" / "config.yaml"), {"run": str(folder)})
+        config = recorded(folder)
         arguments = [argument for argument in arguments if not argument.startswith("run=")] + [quoted(f"run={folder}")]
     elif not asks:
         raise ValueError("run= is missing: give a run folder, run=outputs/..., or run=last for the newest")
-    ConfigStore.instance().store(name="recorded", node=recorded)
+    ConfigStore.instance().store(name="recorded", node=config)
     return arguments
 
 
@@ -156,5 +155,7 @@ def _composition(error: Exception) -> str:
         return f"{title}: unknown key {key!r}: " + (
             f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
         )
+    if removed := re.search(r"Could not delete from config. '(.+)' does not exist", first):
+        return f"~{removed[1]}: there is no such key to remove: --cfg job shows those there are"
     reason = str(cause).splitlines()[0] if cause is not error else next(iter(rest), first)
-    return f"{title}: {reason}"
+    return reason if reason == title else f"{title}: {reason}"

@@ -14,6 +14,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.check import check
+from src.config.command import one_line
+from src.config.schema import check_top
 from src.run.folder import OUTPUTS, claim
 
 
@@ -28,7 +30,8 @@ class Preflight(Callback):
         with one_line_errors():
             check(job(config))
             if self.claims and config.run is None:
-                config.run = str(claim())
+                folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
+                config.run = str(claim()) if folder == "${run}" else config.hydra.run.dir
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Check every job of a grid sweep."""
@@ -53,6 +56,7 @@ def jobs(overrides: list[str]) -> Iterator[list[str]]:
 def job(config: DictConfig) -> DictConfig:
     """Return a copy of a config without Hydra's part, and with a run folder where none is claimed yet."""
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    check_top(own, OmegaConf.get_type(config))  # type: ignore[arg-type]
     own.run = own.run or str(OUTPUTS)
     return own
 
@@ -66,4 +70,4 @@ def one_line_errors(prefix: str = "") -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise SystemExit(f"error: {prefix}{error}") from error
+        raise SystemExit(f"error: {prefix}{one_line(error)}") from error

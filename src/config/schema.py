@@ -5,6 +5,8 @@ compute catches what they do not take. The top level is closed: an unknown key i
 """
 
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
@@ -12,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.hash import config_hash
 
+CONF = Path(__file__).parents[2] / "conf"
 Group = dict[str, Any]
 
 
@@ -66,6 +69,18 @@ def open_groups(schema: type) -> DictConfig:
         if entry.type == Group:
             OmegaConf.set_struct(config[entry.name], False)
     return config
+
+
+def check_top(config: DictConfig, schema: type) -> None:
+    """Raise ValueError for a key at the top that `schema` does not have, as `+key=` lets through."""
+    known = [entry.name for entry in fields(schema)]
+    for key in map(str, config):
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            raise ValueError(
+                f"{key}: unknown key {key!r}: "
+                + (f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}")
+            )
 
 
 def _job_folder(*, _root_: DictConfig) -> str:

@@ -11,21 +11,23 @@ PLAIN = (bool, int, float, str, type(None))
 LISTS = (list, tuple, Sequence, Iterable)
 
 
-def check_call(path: str, node: Mapping[str, Any], target: Callable[..., Any]) -> None:
+def check_call(
+    path: str, node: Mapping[str, Any], target: Callable[..., Any], *, elsewhere: Callable[[str], str | None]
+) -> None:
     """Raise ValueError, with key, value and cure, where `target` cannot be called with `node`.
 
-    `path` is the node's place in the config, for the message. Types are judged where the annotation consists of plain
-    ones.
+    `path` is the node's place in the config, for the message; `elsewhere` gives a hint for an argument that resembles
+    none of the target's. Types are judged where the annotation consists of plain ones.
     """
     parameters = {name: p for name, p in inspect.signature(target).parameters.items() if name != "self"}
-    given = {key: value for key, value in node.items() if not key.startswith("_")}
+    given = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     names = [name for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     title = f"{target.__module__}.{target.__qualname__}"
     for key, value in given.items():
         if key not in names and not takes_any:
             near = get_close_matches(key, names, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"it takes {', '.join(names)}"
+            hint = f"did you mean {near[0]}?" if near else elsewhere(key) or f"it takes {', '.join(names)}"
             raise ValueError(f"{path}.{key}={value}: {title} takes no argument {key!r}: {hint}")
     if not node.get("_partial_"):
         missing = [name for name in names if name not in given and parameters[name].default is inspect.Parameter.empty]

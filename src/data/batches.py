@@ -32,10 +32,11 @@ Fetch = Callable[[Sequence[Tensor]], Iterator[Batch]]
 class Order:
     """The samples of each epoch: `indices_N` shuffled by (seed, epoch), or as they are."""
 
-    def __init__(self, indices_N: Tensor, *, seed: int, shuffle: bool):
+    def __init__(self, indices_N: Tensor, *, seed: int, shuffle: bool, passes: int = 1):
         self.indices_N = indices_N
         self.seed = seed
         self.shuffle = shuffle
+        self.passes = passes
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -43,13 +44,15 @@ class Order:
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.indices_N)
+        return len(self.indices_N) * self.passes
 
     def __call__(self) -> Tensor:
         """Return the indices in this epoch's order, on the CPU."""
         if not self.shuffle:
-            return self.indices_N
-        return self.indices_N[torch.randperm(len(self), generator=generator(self.seed, ORDER, self.epoch))]
+            return self.indices_N.repeat(self.passes)
+        random = generator(self.seed, ORDER, self.epoch)
+        orders = [self.indices_N[torch.randperm(len(self.indices_N), generator=random)] for _ in range(self.passes)]
+        return torch.cat(orders)
 
 
 class Batches:
@@ -111,7 +114,9 @@ def from_workers(images: Images, target_N: Tensor, *, workers: int) -> Fetch:
     samples = _Samples(images, target_N)
 
     def fetch(indices: Sequence[Tensor]) -> Iterator[Batch]:
-        yield from DataLoader(samples, batch_sampler=[index_B.tolist() for index_B in indices], num_workers=workers)
+        batches = [index_B.tolist() for index_B in indices]
+        own = torch.Generator()  # without one DataLoader draws from the global numbers, and dropout sees others
+        yield from DataLoader(samples, batch_sampler=batches, num_workers=workers, generator=own)
 
     return fetch
 

@@ -13,7 +13,9 @@ def downloaded(fetch: Callable[[], object], folder: Path, names: Sequence[str]) 
     Raises PermissionError where the folder cannot be written.
     """
     missing = [name for name in names if not (folder / name).is_file()]
-    nearest = next(parent for parent in [folder, *folder.absolute().parents] if parent.exists())
+    path = [folder, *folder.absolute().parents]
+    absent = [parent for parent in path if not parent.exists()]
+    nearest = path[len(absent)]
     if not os.access(nearest, os.W_OK):
         raise PermissionError(
             f"{nearest} is read-only, and {', '.join(missing)} must go to {folder}: set data_dir=FOLDER or DATA_DIR"
@@ -22,6 +24,9 @@ def downloaded(fetch: Callable[[], object], folder: Path, names: Sequence[str]) 
         with redirect_stdout(sys.stderr):  # torchvision prints one line per mirror that fails
             fetch()
     except Exception as error:  # RuntimeError, URLError, ConnectionError, a timeout: torchvision does not settle on one
+        for made in absent:
+            if made.is_dir() and not any(made.iterdir()):
+                made.rmdir()
         raise FileNotFoundError(
             f"{', '.join(missing)} not found in {folder}, and the download failed ({type(error).__name__}): "
             f"put the files there, or set data_dir=FOLDER, or the environment variable DATA_DIR, to where they are"

@@ -29,7 +29,7 @@ def _read(dataset: type[MNIST], data_dir: str, train: bool) -> tuple[Tensor, Ten
     if not all((folder / name).is_file() for name in names):
         downloaded(lambda: dataset(data_dir, download=True), folder, names)
     wanted = [folder / name for name in (names[:2] if train else names[2:])]
-    images, labels = [_checked_idx(path)[0] for path in wanted]
+    images, labels = [_checked_idx(path, dimensions)[0] for path, dimensions in zip(wanted, (3, 1), strict=True)]
     if images != labels:
         raise ValueError(
             f"{wanted[0]} holds {images} images, but {wanted[1]} {labels} labels: delete both and fetch them again"
@@ -38,18 +38,16 @@ def _read(dataset: type[MNIST], data_dir: str, train: bool) -> tuple[Tensor, Ten
     return loaded.data.unsqueeze(1), loaded.targets
 
 
-def _checked_idx(path: Path) -> tuple[int, ...]:
-    """Return the dimensions in an IDX file's header; raise where the file is not as long as they say.
+def _checked_idx(path: Path, dimensions: int) -> tuple[int, ...]:
+    """Return the sizes in an IDX file's header; raise where they are not `dimensions` or the file not as long.
 
     The format: two zero bytes, a type code (8 is uint8), the number of dimensions, each as a big-endian 32-bit
     integer, the values.
     """
     with path.open("rb") as file:
-        head = file.read(4)
-        dimensions = head[3] if len(head) == 4 and head[:3] == b"\0\0\x08" else 0
-        sizes_bytes = file.read(4 * dimensions)
-    if not 1 <= dimensions <= 3 or len(sizes_bytes) != 4 * dimensions:
-        raise ValueError(f"{path} is no IDX file of bytes: delete it and fetch it again")
+        head, sizes_bytes = file.read(4), file.read(4 * dimensions)
+    if head != bytes([0, 0, 8, dimensions]) or len(sizes_bytes) != 4 * dimensions:
+        raise ValueError(f"{path} is no IDX file of bytes in {dimensions} dimensions: delete it and fetch it again")
     sizes = struct.unpack(f">{dimensions}i", sizes_bytes)
     expected, found = 4 + 4 * dimensions + math.prod(sizes), path.stat().st_size
     if expected != found:

@@ -14,11 +14,13 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
 from src.data.batches import Batch, Batches, Fetch, Images, Order, from_memory, from_workers
-from src.data.prepare import Augment, Normalize, resize
+from src.data.choose import choose, class_numbers
+from src.data.prepare import Augment, Normalize, from_pil, resize
 from src.data.split import train_val_indices
 
 log = logging.getLogger(__name__)
 
+TASKS = ("binary", "multiclass", "regression")
 Read = Callable[..., tuple[Images, Tensor]]
 
 
@@ -30,8 +32,11 @@ class Data(lightning.LightningDataModule):
     `fit` never reads the test set.
 
     `shape`, `classes` and `task` are facts that the config states; `setup` verifies them and raises ValueError where
-    the data disagree. `workers` counts the processes that stream where `in_memory` is false, or "auto" and the
-    samples are no tensor that fits.
+    the data disagree. `labels` name what the dataset's numbers mean where `classes` is a choice of them: samples of
+    other classes are left out, and the chosen ones renumbered in their order. `splits` are those the dataset has; with
+    `shared_split` the training set serves as every split, as a truth table does. An epoch goes `passes` times through
+    the training set, which spares tiny datasets the cost of thousands of epochs. `workers` counts the processes that
+    stream where `in_memory` is false, or "auto" and the samples are no tensor that fits.
     """
 
     def __init__(
@@ -41,6 +46,9 @@ class Data(lightning.LightningDataModule):
         shape: Sequence[int],
         classes: Sequence[str] | None,
         task: str,
+        labels: Sequence[str] | None = None,
+        splits: Sequence[str] = ("train", "val", "test"),
+        shared_split: bool = False,
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
         scale: float = 255.0,
@@ -49,6 +57,7 @@ class Data(lightning.LightningDataModule):
         batch_size: int = 100,
         drop_last: bool = False,
         shuffle: bool = True,
+        passes: int = 1,
         val_fraction: float = 0.1,
         split_seed: int = 0,
         seed: int = 0,
@@ -58,6 +67,8 @@ class Data(lightning.LightningDataModule):
         workers: int = 2,
     ):
         super().__init__()
+        if passes < 1:
+            raise ValueError(f"data.passes={passes}: an epoch goes through the training set at least once")
         if batch_size < 1:
             raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample")
         if not 0 <= val_fraction < 1:
@@ -66,15 +77,23 @@ class Data(lightning.LightningDataModule):
             raise ValueError(f"data.in_memory={in_memory}: choose true, false or auto")
         if crop_padding < 0 or workers < 0:
             raise ValueError(f"data.crop_padding={crop_padding}, data.workers={workers}: neither is below 0")
+        if normalize and len(mean) not in (1, shape[0]):
+            raise ValueError(f"data.mean={list(mean)}: one for all, or one for each of the {shape[0]} channels")
+        _check_task(task, classes)
         self.read = read
         self.shape = tuple(shape)
         self.classes = None if classes is None else list(classes)
         self.task = task
+        self.labels = self.classes if labels is None else list(labels)
+        self.splits = tuple(splits)
+        self.shared_split = shared_split
+        self._numbers = class_numbers(self.classes or [], self.labels or [])
         self.normalize = Normalize(mean, std, scale=scale) if normalize else Normalize(scale=scale)
         self.image_size = image_size
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.shuffle = shuffle
+        self.passes = passes
         self.val_fraction = val_fraction
         self.split_seed = split_seed
         self.seed = seed
@@ -86,12 +105,15 @@ class Data(lightning.LightningDataModule):
 
     def setup(self, stage: str) -> None:
         """Read and verify the training set for `fit` and `validate`, the test set for `test`; each once."""
-        train = stage in ("fit", "validate")
+        train = stage in ("fit", "validate") or self.shared_split
         if train in self._stored:
             return
         self._stored[train] = images, _ = self._verified(*self.read(train=train))
         if not train:
             self.test_indices = torch.arange(len(images))
+            return
+        if self.shared_split:
+            self.train_indices = self.val_indices = self.test_indices = torch.arange(len(images))
             return
         self.train_indices, self.val_indices = train_val_indices(
             len(images), val_fraction=self.val_fraction, seed=self.split_seed
@@ -105,7 +127,7 @@ class Data(lightning.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled, augmented batches."""
-        order = Order(self.train_indices, seed=self.seed, shuffle=self.shuffle)
+        order = Order(self.train_indices, seed=self.seed, shuffle=self.shuffle, passes=self.passes)
         return self._batches(order, train=True, drop_last=self.drop_last, augment=self.augment)
 
     def val_dataloader(self) -> Batches | list[Batches]:
@@ -116,7 +138,7 @@ class Data(lightning.LightningDataModule):
 
     def test_dataloader(self) -> Batches:
         """Every sample of the official test set once, in order."""
-        return self._batches(Order(self.test_indices, seed=self.seed, shuffle=False), train=False)
+        return self._batches(Order(self.test_indices, seed=self.seed, shuffle=False), train=self.shared_split)
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Return the batch as it is where it is there already, as in-memory batches are."""
@@ -126,11 +148,12 @@ class Data(lightning.LightningDataModule):
     def preprocess(self, image: Any) -> Tensor:
         """Return (B, C, H, W) as the net wants it, for PIL, uint8 (C, H, W) or uint8 (B, C, H, W)."""
         channels, *size = self.shape
-        pixels = torch.as_tensor(image) if isinstance(image, Tensor) else F.pil_to_tensor(image)
+        pixels = image if isinstance(image, Tensor) else from_pil(image, channels)
         x_BCHW = pixels if pixels.ndim == 4 else pixels[None]
         if x_BCHW.shape[1] != channels:
-            x_BCHW = F.rgb_to_grayscale(x_BCHW[:, :3]) if channels == 1 else F.grayscale_to_rgb(x_BCHW[:, :1])
-        return self.normalize(resize(x_BCHW, size[0]))
+            x_BCHW = x_BCHW[:, :3] if x_BCHW.shape[1] >= 3 else x_BCHW[:, :1]  # what follows is opacity
+            x_BCHW = F.rgb_to_grayscale(x_BCHW) if channels == 1 else x_BCHW.expand(-1, channels, -1, -1)
+        return self.normalize(resize(x_BCHW, size))
 
     def _batches(
         self, order: Order, *, train: bool, drop_last: bool = False, augment: Augment | None = None
@@ -155,19 +178,25 @@ class Data(lightning.LightningDataModule):
 
         Raise where channels, classes or task are not what the config states.
         """
-        if self.classes is not None:
+        if not len(images) or len(images) != len(target_N):
+            raise ValueError(
+                f"{len(images)} samples and {len(target_N)} targets: a dataset has as many of each, and some"
+            )
+        if self.labels is not None:
             low, high = int(target_N.min()), int(target_N.max())
-            if low < 0 or high >= len(self.classes):
+            if low < 0 or high >= len(self.labels):
                 wrong = low if low < 0 else high
                 raise ValueError(
-                    f"label {wrong} in the data, but data.classes names {len(self.classes)} classes, "
-                    f"0 to {len(self.classes) - 1}: name every class in data.classes"
+                    f"label {wrong} in the data, but data.classes names {len(self.labels)} classes, "
+                    f"0 to {len(self.labels) - 1}: name every class in data.classes"
                 )
+        if self.classes != self.labels:
+            images, target_N = choose(images, target_N, self._numbers)
         if not isinstance(images, Tensor):
             images = self._decoded(images)
         if isinstance(images, Tensor) and images.ndim == 4 and self.image_size and images.shape[2:] != self.shape[1:]:
             log.info("images of %d x %d are resized to %d x %d", *images.shape[2:], *self.shape[1:])
-            images = resize(images, self.image_size)
+            images = resize(images, self.shape[1:])
         found = tuple(images[0].shape)
         if found != self.shape:
             raise ValueError(
@@ -192,3 +221,10 @@ def _free_memory_bytes() -> float:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError):
         return float("inf")
+
+
+def _check_task(task: str, classes: Sequence[str] | None) -> None:
+    if task not in TASKS:
+        raise ValueError(f"data.task={task}: choose from {', '.join(TASKS)}")
+    if task == "binary" and len(classes or ()) != 2:
+        raise ValueError(f"data.task=binary, but data.classes={classes}: name two classes, or set data.task=multiclass")

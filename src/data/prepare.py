@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from PIL.Image import Image, fromarray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
@@ -43,13 +44,18 @@ class Normalize:
 
     def __call__(self, x_BCHW: Tensor) -> Tensor:
         """Return a new float32 tensor of the same shape; any numeric dtype goes in."""
-        gain, shift = self.affine(x_BCHW.device)
+        gain, shift = self._fitting(x_BCHW)
         return torch.addcmul(shift, x_BCHW.to(torch.float32), gain)
 
     def invert(self, x_BCHW: Tensor) -> Tensor:
         """Return pixels in [0, 1] for pictures."""
-        gain, shift = self.affine(x_BCHW.device)
+        gain, shift = self._fitting(x_BCHW)
         return ((x_BCHW - shift) / (gain * self.scale)).clamp(0, 1)
+
+    def _fitting(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (gain, shift) for images, or for a table (B, D), whose features are its channels."""
+        gain, shift = self.affine(x.device)
+        return (gain.flatten(), shift.flatten()) if x.ndim == 2 else (gain, shift)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,16 @@ class Augment:
         return padded_BCHW.flatten(2).gather(2, index_B1P.expand(B, C, H * W)).view(B, C, H, W)
 
 
-def resize(x_NCHW: Tensor, image_size: int, *, chunk: int = 4096) -> Tensor:
-    """Return images of `image_size` x `image_size`, bilinear, antialiased, `chunk` at a time."""
-    return torch.cat([F.resize(part, [image_size, image_size], antialias=True) for part in x_NCHW.split(chunk)])
+def resize(x_NCHW: Tensor, size: Sequence[int], *, chunk: int = 4096) -> Tensor:
+    """Return images of `size` (H, W), bilinear, antialiased, `chunk` at a time."""
+    return torch.cat([F.resize(part, list(size), antialias=True) for part in x_NCHW.split(chunk)])
+
+
+def from_pil(image: Image, channels: int) -> Tensor:
+    """Return uint8 (C, H, W) with one channel, grey, or three, RGB, for a PIL image of any mode.
+
+    An image of 16 bits per pixel loses the lower 8: Pillow would show all above 255 as white.
+    """
+    if image.mode.startswith("I;16"):
+        image = fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    return F.pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))

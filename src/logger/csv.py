@@ -53,6 +53,7 @@ class CSV(Logger):
                 rows = list(reader)
         self.columns += [name for name in new if name not in self.columns]
         part = self.path.with_suffix(".part")
+        part.parent.mkdir(parents=True, exist_ok=True)
         with part.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()

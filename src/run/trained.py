@@ -34,17 +34,15 @@ def load(run: str | Path, *, checkpoint: str = "best") -> Trained:
     Nothing in the folder can run code: `_target_` is allow-listed and checkpoints are loaded as plain data. Raises
     ValueError where the folder is no run, or the checkpoint is missing, damaged or of another net.
     """
-    from omegaconf import OmegaConf
-
     from src.config.build import build
     from src.config.check import plain
+    from src.config.recorded import recorded
     from src.config.schema import register
     from src.run.checkpoint import load_weights
 
     register()
     folder = find(str(run))
-    recorded = OmegaConf.load(folder / ".hydra" / "config.yaml")
-    recorded.run = str(folder)
-    model, data = build(plain(recorded.model)), build(plain(recorded.data))
+    config = recorded(folder)
+    model, data = build(plain(config.model)), build(plain(config.data))
     load_weights(model, folder / "checkpoints" / f"{checkpoint}.ckpt")
     return Trained(net=model.net.eval(), classes=data.classes, preprocess=data.preprocess)
