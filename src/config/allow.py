@@ -41,8 +41,8 @@ def resolve(target: str) -> Callable[..., Any]:
     found = _imported(target)
     home = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
     if _extended(target):
-        return found
-    if OWN.fullmatch(target):
+        allowed = _extended(home)
+    elif OWN.fullmatch(target):
         allowed = OWN.fullmatch(home) is not None
     else:
         allowed = home.startswith(LIBRARY_HOMES) and isinstance(found, type) and issubclass(found, _kinds())

@@ -21,6 +21,7 @@ IRRELEVANT = (
     "callback.checkpoint.folder",
     "data_dir",
     "data.read.data_dir",
+    "data.read.root",
     "data.workers",
     "trainer.callbacks",
     "trainer.logger",

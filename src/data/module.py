@@ -6,6 +6,7 @@ Shapes: N samples, C channels, H height, W width, D features.
 import logging
 import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import lightning
@@ -212,7 +213,15 @@ class Data(lightning.LightningDataModule):
         if self.in_memory == "auto" and wanted > _free_memory_bytes() / 2:
             log.info("%.1f GB of images do not fit in memory: streamed by data.workers=%d", wanted / 1e9, self.workers)
             return images
-        return torch.stack([images[i] for i in range(len(images))])
+        stored_N = torch.empty(len(images), *images[0].shape, dtype=images[0].dtype)
+
+        def decode(index: int) -> None:
+            stored_N[index] = images[index]
+
+        with ThreadPoolExecutor() as pool:  # decoders release Python's lock
+            for _ in pool.map(decode, range(len(images))):
+                pass  # a decoder's error is raised here
+        return stored_N
 
 
 def _free_memory_bytes() -> float:

@@ -88,24 +88,25 @@ class Supervised(lightning.LightningModule, ABC):
     def on_train_start(self) -> None:
         """Refuse a last batch of one sample where BatchNorm would have one value per channel."""
         self._log_every_n_steps = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning's own, undeclared
+        self._written_step = self.trainer.global_step
         loader = self.trainer.train_dataloader
         if not isinstance(loader, Batches) or loader.smallest != 1:
             return
+        if loader.batch_size > 1 and self.trainer.num_training_batches < len(loader):
+            return  # trainer.limit_train_batches leaves the last one out
         x_1 = torch.zeros(1, *self.trainer.datamodule.shape, device="meta")  # type: ignore[attr-defined]
         try:
             deepcopy(self.net).to("meta").train()(x_1)
         except ValueError as error:
             raise ValueError(
                 f"the last batch of an epoch has one sample, which BatchNorm cannot train on ({error}): "
-                f"set data.drop_last=true"
+                f"set {'data.drop_last=true' if loader.batch_size > 1 else 'data.batch_size=2'}"
             ) from error
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
         """Write a point of the training curves every `trainer.log_every_n_steps` steps."""
-        step = self.trainer.global_step
-        if (
-            step % self._log_every_n_steps == 0 and step != self._written_step
-        ):  # accumulation: several batches, one step
+        step, every = self.trainer.global_step, self._log_every_n_steps
+        if every and step % every == 0 and step != self._written_step:  # accumulation: several batches, one step
             self._written_step = step
             self._write("train", self.train_meter.flush())
 
@@ -159,13 +160,14 @@ class Supervised(lightning.LightningModule, ABC):
         resumes.
         """
         trainer = self.trainer
-        if trainer.max_steps > 0:
-            return trainer.max_steps
         if not trainer.max_epochs or trainer.max_epochs < 0:
+            if trainer.max_steps > 0:
+                return trainer.max_steps
             raise ValueError("a schedule needs to know its length: set trainer.max_epochs or trainer.max_steps")
         trainer.fit_loop.setup_data()
         per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
-        return trainer.max_epochs * per_epoch
+        steps = trainer.max_epochs * per_epoch
+        return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps  # the fit ends at whichever is first
 
 
 def metric_class(name: str, classes: Mapping[str, type[Metric]]) -> type[Metric]:
