@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 SPLITS = ("val", "test")
 
 
-@command("eval", reads_run=True)
+@command("eval", with_run="eval")
 def main(cfg: DictConfig) -> None:
     """Score the chosen checkpoints of a run; print and store one row for each."""
     import lightning

@@ -1,10 +1,10 @@
 """Trains a model and records the run: `python -m src.train model=fashion_cnn data=fashionmnist`."""
 
-import os
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from src.config.command import command
 
@@ -13,8 +13,10 @@ if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help need
 
     from src.run.record import Record
 
+log = logging.getLogger(__name__)
 
-@command("train")
+
+@command("train", with_run="resume")
 def main(cfg: DictConfig) -> float | None:
     """Build what the config describes, train it, and return the monitored score of the best checkpoint."""
     import lightning
@@ -23,30 +25,50 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.build import build
     from src.config.check import plain
     from src.config.hash import config_hash
+    from src.run.folder import shown
     from src.run.quiet import quiet
-    from src.run.record import recording
+    from src.run.record import read, recording
+    from src.run.resume import is_finished
     from src.run.summary import show
 
     hydra = HydraConfig.get()
-    folder = Path(os.path.relpath(hydra.runtime.output_dir))
+    folder = shown(Path(hydra.runtime.output_dir))
     cfg.run = str(folder)
     config = plain(cfg)
-    facts = {
-        "overrides": list(hydra.overrides.task),
-        "config_hash": config_hash(config),
-        "seed": cfg.seed,
-        "model": hydra.runtime.choices["model"],
-        "data": hydra.runtime.choices["data"],
-        "tags": config["tags"],
-    }
+    facts = {"config_hash": config_hash(config), "seed": cfg.seed, "tags": config["tags"]}
+    checkpoint = None
+    if (folder / "run.json").exists():  # of an earlier start
+        run = read(folder)
+        if is_finished(run, config["trainer"].get("max_epochs")):
+            log.info("run=%s is done: a longer trainer.max_epochs continues it", folder)
+            return run["best"]["value"]
+        checkpoint = resume(folder, config)
+        OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
+    else:
+        choices = {group: hydra.runtime.choices[group] for group in ("model", "data")}
+        facts |= {"overrides": list(hydra.overrides.task), **choices}
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     with quiet(), recording(folder, facts) as record:
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
-        train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode)
+        train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode, checkpoint=checkpoint)
         if cfg.test and "test" in getattr(data, "splits", ("test",)):  # temperature has no test split
             test(model, data, trainer, record=record)
     show(folder)
     return record.fields["best"]["value"]
+
+
+def resume(folder: Path, config: dict[str, Any]) -> Path | None:
+    """Return the checkpoint to go on from, or None to start anew; cut the curves back to it."""
+    from src.run.resume import cut_back, newest_checkpoint, step_of
+
+    checkpoint = newest_checkpoint(folder)
+    step = step_of(checkpoint) if checkpoint else 0
+    cut_back(folder, step)
+    for node in config["trainer"]["logger"]:
+        if "purge_step" in node:  # TensorBoard's word for the same
+            node["purge_step"] = step + 1
+    log.info("run=%s goes on from step %d", folder, step)
+    return checkpoint
 
 
 def train(
@@ -57,13 +79,14 @@ def train(
     record: "Record",
     monitor: str,
     mode: str,
+    checkpoint: Path | None = None,
 ) -> None:
-    """Fit the model; keep its scores in `record`, and which checkpoint is best in `monitor`."""
+    """Fit the model, from `checkpoint` on where there is one; keep its scores and its best checkpoint in `record`."""
     from src.callback.checkpoint import Checkpoint
     from src.callback.recorder import Recorder
 
     trainer.callbacks.append(Recorder(record))  # type: ignore[attr-defined]  # Lightning sets it without declaring it
-    trainer.fit(model, data)
+    trainer.fit(model, data, ckpt_path=checkpoint)
     best: dict[str, Any] = {"metric": monitor, "mode": mode, "value": None, "epoch": None, "checkpoint": None}
     kept = trainer.checkpoint_callback
     if isinstance(kept, Checkpoint) and kept.best_value is not None:

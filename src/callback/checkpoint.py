@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.callbacks import Checkpoint as RunsLast
 
 
@@ -21,6 +22,7 @@ class Checkpoint(RunsLast):
         self.sign = {"min": 1, "max": -1}[mode]
         self.best_value: float | None = None
         self.best_epoch: int | None = None
+        self._random: dict[str, Any] = {}
 
     @property
     def best_path(self) -> Path:
@@ -38,14 +40,24 @@ class Checkpoint(RunsLast):
             self._keep_if_best(trainer)
         trainer.save_checkpoint(self.folder / "last.ckpt")
 
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Put the random numbers where the resumed run had them, after all that drew some while starting."""
+        if self._random:
+            torch.set_rng_state(self._random["cpu"])
+            torch.cuda.set_rng_state_all(self._random["cuda"])
+            self._random = {}
+
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far, so that a resumed run does not forget it."""
-        return {"best_value": self.best_value, "best_epoch": self.best_epoch}
+        """The best score so far and the states of torch's generators: a resumed run forgets neither."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+        random = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        return {"best_value": self.best_value, "best_epoch": self.best_epoch, "random": random}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up the best score of the run that is resumed."""
+        """Take up what the resumed run had."""
         self.best_value = state_dict["best_value"]
         self.best_epoch = state_dict["best_epoch"]
+        self._random = state_dict["random"]
 
     def _keep_if_best(self, trainer: lightning.Trainer) -> None:
         value = trainer.callback_metrics[self.monitor].item()

@@ -27,7 +27,7 @@ class ProgressBar(lightning.Callback):
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the line of the epoch before, whose scores are complete only now; start a new bar."""
-        if trainer.current_epoch:
+        if self.epoch_start_s:  # 0 in the first epoch of this fit, which may be a later one of the run
             self._line(trainer)
         self.epoch_start_s = time.monotonic()
         if not self.console.is_terminal or not trainer.is_global_zero:
@@ -58,7 +58,15 @@ class ProgressBar(lightning.Callback):
         self._line(trainer)
 
     def teardown(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Remove the bar, also after an error."""
+        """Remove the bar."""
+        self._stop()
+
+    def on_exception(self, trainer: lightning.Trainer, *args: object) -> None:
+        """Remove the bar also after an error, where Lightning calls no teardown."""
+        self._stop()
+
+    def _stop(self) -> None:
+        self.epoch_start_s = 0.0
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

@@ -31,6 +31,8 @@ class Recorder(lightning.Callback):
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock: the speed is that of training."""
+        if trainer.sanity_checking:  # before the clock first starts
+            return
         self.seconds += time.monotonic() - self._resumed_s
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:

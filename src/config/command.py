@@ -27,10 +27,11 @@ from src.run.folder import find
 VERBATIM = ("run", "input", "checkpoint")  # paths: brackets, commas and spaces in them are no grammar
 
 
-def command(name: str, *, reads_run: bool = False) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
-    """Return a decorator that makes `main(cfg)` the command `name`, whose config is `conf/<name>.yaml`.
+def command(name: str, *, with_run: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+    """Return a decorator that makes `main(cfg)` a command whose config is `conf/<name>.yaml`.
 
-    With `reads_run`, the config that the run folder `run=` recorded is composed in, under the name `recorded`.
+    Where the command line has `run=`, it is `conf/<with_run>.yaml`, in which the config that the run folder recorded
+    can be composed under the name `recorded`. Where both names are the same, the command needs a `run=`.
     """
 
     def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
@@ -38,9 +39,11 @@ def command(name: str, *, reads_run: bool = False) -> Callable[[Callable[[DictCo
             with one_line_errors():
                 register()
                 sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
-                if reads_run:
+                is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])
+                if is_on_run or name == with_run:
                     sys.argv[1:] = with_recorded(sys.argv[1:])
-                hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(_task(main))()
+                config_name = with_run if is_on_run else name
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_task(main))()
 
         return entry
 

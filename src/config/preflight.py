@@ -7,6 +7,7 @@ print.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import product
+from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -16,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from src.config.check import check
 from src.config.command import one_line
 from src.config.schema import check_top
-from src.run.folder import OUTPUTS, claim
+from src.run.folder import OUTPUTS, claim, unused
 
 
 class Preflight(Callback):
@@ -31,7 +32,7 @@ class Preflight(Callback):
             check(job(config))
             if self.claims and config.run is None:
                 folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
-                config.run = str(claim()) if folder == "${run}" else config.hydra.run.dir
+                config.run = str(claim() if folder == "${run}" else unused(Path(config.hydra.run.dir)))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Check every job of a grid sweep."""

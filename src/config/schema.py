@@ -52,10 +52,10 @@ class Eval(Train):
 def register() -> None:
     """Make the schemas and the resolvers known to Hydra and OmegaConf; calling it again changes nothing.
 
-    `${len:...}` counts; `${job_folder:}` is a sweep job's folder, named by what the job is and not by its number, so
-    that a reordered or extended sweep finds its jobs again.
+    `${len:...}` counts, 0 for null; `${job_folder:}` is a sweep job's folder, named by what the job is and not by its
+    number, so that a reordered or extended sweep finds its jobs again.
     """
-    OmegaConf.register_new_resolver("len", len, replace=True)
+    OmegaConf.register_new_resolver("len", lambda value: len(value or ()), replace=True)
     OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
     store = ConfigStore.instance()
     for schema in (Train, Eval):

@@ -65,7 +65,8 @@ def load(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     try:
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except Exception as error:  # a zip error, a pickle error, an EOF: torch does not settle on one
-        raise ValueError(f"checkpoint {path} does not load as plain data: {str(error).splitlines()[0]}") from error
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"checkpoint {path} does not load as plain data: {reason}") from error
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise ValueError(f"checkpoint {path} holds no state_dict: give one that src.train wrote")
     return checkpoint

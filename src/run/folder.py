@@ -25,6 +25,18 @@ def claim(root: Path = OUTPUTS) -> Path:
         return folder
 
 
+def shown(folder: Path) -> Path:
+    """Return `folder` as one would type it: relative where it lies below the current folder."""
+    return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+
+
+def unused(folder: Path) -> Path:
+    """Return `folder`; raises ValueError where it holds a run already."""
+    if (folder / "run.json").exists():
+        raise ValueError(f"hydra.run.dir={folder} holds a run already: run={folder} goes on with it")
+    return folder
+
+
 def find(name: str, root: Path = OUTPUTS) -> Path:
     """Return the run folder called `name`, a path, or `last` for the one that started last under `root`.
 
@@ -42,8 +54,8 @@ def find(name: str, root: Path = OUTPUTS) -> Path:
     return folder
 
 
-def _started(path: Path) -> str:
+def _started(path: Path) -> float:
     try:
-        return str(json.loads(path.read_text()).get("started", ""))
-    except (OSError, ValueError):  # a torn record must not hide the others
-        return ""
+        return datetime.fromisoformat(json.loads(path.read_text())["started"]).timestamp()
+    except (OSError, ValueError, TypeError, KeyError):  # a torn record must not hide the others
+        return 0.0

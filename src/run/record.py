@@ -50,18 +50,20 @@ def read(folder: Path) -> dict[str, Any]:
 def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
     """Keep run.json while a run runs: `running`, then `done`, `failed` with its error, or `interrupted`.
 
-    `facts` are the fields known before: overrides, config_hash, seed, model, data, tags.
+    `facts` are the fields known before: overrides, config_hash, seed, model, data, tags. A run that is resumed keeps
+    its command and its start, and its seconds add up.
     """
     record = Record(folder)
-    start_s = time.monotonic()
+    before = record.fields
+    start_s = time.monotonic() - (before.get("seconds") or 0)
     record.update(
         state="running",
-        command=command_line(sys.argv),
+        command=before.get("command", command_line(sys.argv)),
         **facts,
         git=git(),
         versions=versions(),
         host=host(),
-        started=now(),
+        started=before.get("started", now()),
         ended=None,
         seconds=None,
         error=None,

@@ -1,0 +1,1 @@
+"""Tests: names are claims, checks are independent of the code."""

@@ -1,0 +1,128 @@
+"""What the tests share: commands run in this process, a finished run to look at, no network."""
+
+import logging
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from importlib import import_module
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny nets: more threads would wait for each other
+
+import pytest
+from hydra.core.global_hydra import GlobalHydra
+
+ROOT = Path(__file__).parents[1]
+FAST = ("model=softmax_regression", "debug=fast")  # one batch of each split: no checkpoint, no logger
+SHORT = ("model=softmax_regression", "trainer.max_epochs=1")  # a whole run, about a second
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended: its exit code, what it printed, and the run folders that it left."""
+
+    code: int
+    out: str
+    err: str
+    runs: list[Path]
+
+    @property
+    def run(self) -> Path:
+        """The one run folder it left."""
+        (run,) = self.runs
+        return run
+
+    @property
+    def error(self) -> str:
+        """The one line that a refused command prints: no more, and no traceback."""
+        lines = self.err.splitlines()
+        assert self.code == 1
+        assert len(lines) == 1, self.err
+        assert lines[0].startswith("error: ")
+        return lines[0]
+
+
+Command = Callable[..., Ended]
+
+
+@contextmanager
+def as_found() -> Iterator[None]:
+    """Put back what a command changes in its process: environment, arguments, folder, logging, Hydra's state."""
+    environment, argv, folder = dict(os.environ), sys.argv, Path.cwd()
+    loggers = [logging.getLogger(name) for name in (None, "src.traceback", "lightning.pytorch", "lightning.fabric")]
+    state = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().clear()
+        for logger, handlers, level, propagate in state:
+            for handler in set(logger.handlers) - set(handlers):
+                handler.close()
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+            logger.propagate = propagate
+        os.chdir(folder)
+        sys.argv = argv
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+def call(command: str, folder: Path, *arguments: str) -> Ended:
+    """Run `python -m src.<command>` in `folder`, but in this process; the exit code is what Python makes of it."""
+    main = import_module(f"src.{command}").main
+    before = set(folder.rglob("run.json"))
+    out, err, code = StringIO(), StringIO(), 0
+    with as_found(), redirect_stdout(out), redirect_stderr(err):
+        os.chdir(folder)
+        sys.argv = [str(ROOT / "src" / f"{command}.py"), *arguments]
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+            if isinstance(end.code, str):
+                print(end.code, file=err)
+    runs = sorted(path.parent for path in set(folder.rglob("run.json")) - before)
+    return Ended(code, out.getvalue(), err.getvalue(), runs)
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Command:
+    """`src.train` in the test's own folder."""
+    return lambda *arguments: call("train", tmp_path, *arguments)
+
+
+@pytest.fixture
+def evaluate(tmp_path: Path) -> Command:
+    """`src.eval` in the test's own folder."""
+    return lambda *arguments: call("eval", tmp_path, *arguments)
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the digits, two epochs, that no test may change."""
+    folder = tmp_path_factory.mktemp("original")
+    ended = call("train", folder, "model=softmax_regression", "trainer.max_epochs=2")
+    assert ended.code == 0, ended.err
+    return ended.run
+
+
+@pytest.fixture
+def finished(original: Path, tmp_path: Path) -> Path:
+    """A finished run under `outputs` of the test's own folder, that the test may damage."""
+    return Path(shutil.copytree(original, tmp_path / "outputs" / "2026-11-20" / original.name))
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name is never looked up: a download fails at once, on a machine with a network too."""
+
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise socket.gaierror("the tests have no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
