@@ -1,0 +1,139 @@
+"""Each epoch serves every sample once, in an order and with augmentation that (seed, epoch, step) decide."""
+
+import lightning
+import pytest
+import torch
+from torch import Tensor, nn
+
+from src.data.batches import Batches, Order, from_memory, from_workers
+from src.data.prepare import Augment, Normalize
+from tests import toy
+
+N = 23
+IMAGES = torch.randint(0, 256, (N, 1, 6, 6), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+NUMBERS = torch.arange(N)
+
+
+def batches(fetch=None, *, seed=0, epoch=0, batch_size=5, drop_last=False, shuffle=True, augment=None) -> Batches:
+    order = Order(NUMBERS, seed=seed, shuffle=shuffle)
+    order.set_epoch(epoch)
+    return Batches(
+        fetch or from_memory(IMAGES, NUMBERS),
+        order,
+        batch_size=batch_size,
+        drop_last=drop_last,
+        normalize=Normalize(),
+        augment=augment,
+    )
+
+
+def same(first: list[tuple[Tensor, Tensor]], second: list[tuple[Tensor, Tensor]]) -> bool:
+    return len(first) == len(second) and all(
+        torch.equal(x, other_x) and torch.equal(y, other_y)
+        for (x, y), (other_x, other_y) in zip(first, second, strict=True)
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 23, 100])
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_an_epoch_serves_each_sample_once_in_as_many_batches_as_len_says(batch_size, drop_last, shuffle):
+    loader = batches(batch_size=batch_size, drop_last=drop_last, shuffle=shuffle)
+    sizes = [len(y_B) for _, y_B in loader]
+    served = [y for _, y_B in loader for y in y_B.tolist()]
+    assert len(loader) == len(sizes)
+    assert len(served) == len(set(served)) == (N // batch_size * batch_size if drop_last else N)
+    assert set(sizes[:-1]) <= {batch_size}
+    if sizes:
+        assert loader.smallest == min(sizes)
+
+
+def test_each_image_keeps_its_label():
+    for x_BCHW, y_B in batches():
+        torch.testing.assert_close(x_BCHW, IMAGES[y_B] / 255)
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_alone():
+    def order(**key: int) -> list[int]:
+        torch.rand(1)  # what else is drawn does not matter
+        return [y for _, y_B in batches(**key) for y in y_B.tolist()]
+
+    orders = [order(seed=seed, epoch=epoch) for seed in (0, 1) for epoch in (0, 1)]
+    assert len({tuple(o) for o in orders}) == 4
+    assert orders == [order(seed=seed, epoch=epoch) for seed in (0, 1) for epoch in (0, 1)]
+
+
+def test_without_shuffle_the_order_is_the_given_one_in_every_epoch():
+    assert [y for _, y_B in batches(shuffle=False, epoch=3) for y in y_B.tolist()] == list(range(N))
+
+
+def test_augmentation_repeats_bit_for_bit_and_changes_with_seed_and_epoch():
+    settings = {"augment": Augment(2, True), "shuffle": False}
+    first = list(batches(**settings))
+    assert same(first, list(batches(**settings)))
+    for key in ({"epoch": 1}, {"seed": 1}):
+        assert not same(first, list(batches(**settings, **key)))
+
+
+def test_augmentation_differs_from_step_to_step():
+    image = IMAGES[:1].expand(20, 1, 6, 6)
+    loader = Batches(
+        from_memory(image, NUMBERS[:20]),
+        Order(NUMBERS[:20], seed=0, shuffle=False),
+        batch_size=10,
+        drop_last=False,
+        normalize=Normalize(),
+        augment=Augment(2, True),
+    )
+    (first, _), (second, _) = loader
+    assert not torch.equal(first, second)
+
+
+def test_augmentation_leaves_labels_and_stored_images_alone():
+    before = IMAGES.clone()
+    plain = [y_B for _, y_B in batches()]
+    augmented = [y_B for _, y_B in batches(augment=Augment(2, True))]
+    assert all(torch.equal(a, b) for a, b in zip(plain, augmented, strict=True))
+    assert torch.equal(IMAGES, before)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_workers_serve_the_same_bits_as_memory(workers, drop_last):
+    settings = {"augment": Augment(2, True), "drop_last": drop_last, "epoch": 2}
+    streamed = list(batches(from_workers(IMAGES, NUMBERS, workers=workers), **settings))
+    assert same(streamed, list(batches(**settings)))
+
+
+@pytest.mark.parametrize("fetch", [from_memory(IMAGES, NUMBERS), from_workers(IMAGES, NUMBERS, workers=0)])
+def test_serving_leaves_the_global_random_numbers_alone(fetch):
+    state = torch.get_rng_state()  # dropout draws from it: what serves the batches must not change the training
+    list(batches(fetch, augment=Augment(2, True)))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+class Remembers(lightning.LightningModule):
+    """Remembers the labels of each epoch's training batches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(36, 1)
+        self.seen: dict[int, list[int]] = {}
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        """Remember."""
+        x_BCHW, y_B = batch
+        self.seen.setdefault(self.current_epoch, []).extend(y_B.tolist())
+        return self.linear(x_BCHW.flatten(1)).mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return one that learns nothing."""
+        return torch.optim.SGD(self.parameters(), lr=0.0)
+
+
+def test_lightning_tells_the_loader_its_epoch(tmp_path):
+    module = Remembers()
+    toy.trainer(tmp_path, max_epochs=3).fit(module, batches(seed=5))
+    for epoch in range(3):
+        expected = [y for _, y_B in batches(seed=5, epoch=epoch) for y in y_B.tolist()]
+        assert module.seen[epoch] == expected
