@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -16,7 +16,7 @@ class Checkpoint(RunsLast):
     (empty) Checkpoint after all other callbacks, so that what they hold is in the file. NaN is never better.
     """
 
-    def __init__(self, folder: str, *, monitor: str, mode: str = "min"):
+    def __init__(self, folder: str, *, monitor: str, mode: Literal["min", "max"] = "min"):
         self.folder = Path(folder)
         self.monitor = monitor
         self.sign = {"min": 1, "max": -1}[mode]

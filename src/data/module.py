@@ -119,6 +119,10 @@ class Data(lightning.LightningDataModule):
         self.train_indices, self.val_indices = train_val_indices(
             len(images), val_fraction=self.val_fraction, seed=self.split_seed
         )
+        if self.val_fraction and not len(self.val_indices):
+            raise ValueError(
+                f"data.val_fraction={self.val_fraction} of {len(images)} samples is none: raise it, or set 0"
+            )
         batches = len(self.train_indices) / self.batch_size
         if not len(self.train_indices) or (self.drop_last and batches < 1):
             raise ValueError(

@@ -71,7 +71,15 @@ class _Scores(nn.Module):
         self.metrics = metrics
 
     def compute(self) -> dict[str, Tensor]:
-        return {"loss": self.loss.compute()} | self.metrics.compute() if self.loss.update_called else {}
+        if not self.loss.update_called:
+            return {}
+        scores = {"loss": self.loss.compute()} | self.metrics.compute()
+        for name, value in scores.items():
+            if value.numel() != 1:
+                raise ValueError(
+                    f"model.metrics names {name}, which is {value.numel()} numbers and no score: leave it out"
+                )
+        return scores
 
     def reset(self) -> None:
         self.loss.reset()

@@ -51,7 +51,7 @@ class Supervised(lightning.LightningModule, ABC):
         self.scheduler = scheduler
         names = list(metrics)
         self.train_meter, self.val_meter, self.test_meter = (
-            Meter(MetricCollection({name: self.metric(name) for name in names}), self.predict) for _ in SPLITS
+            Meter(MetricCollection({name: self._metric(name) for name in names}), self.predict) for _ in SPLITS
         )
         self._written_step = 0
         self._log_every_n_steps = 50
@@ -137,6 +137,14 @@ class Supervised(lightning.LightningModule, ABC):
         loss = self.loss(output_B, self.target(target_B))
         meter.add(loss.detach(), output_B.detach(), target_B)
         return loss
+
+    def _metric(self, name: str) -> Metric:
+        try:
+            return self.metric(name)
+        except TypeError as error:  # fbeta's beta, say: a name alone does not say it
+            raise ValueError(
+                f"model.metrics names {name!r}, which cannot be made from its name alone: {error}"
+            ) from error
 
     def _publish(self, split: str, meter: Meter) -> Mapping[str, Tensor]:
         """Give the split's scores to the callbacks, and start anew."""

@@ -363,3 +363,8 @@ def test_preprocess_of_a_tensor_ignores_opacity_and_converts_between_grey_and_co
     image = v2.functional.to_pil_image(pixels, mode=("L", "LA", "RGB", "RGBA")[found - 1])
     expected_CHW = v2.functional.pil_to_tensor(image.convert("L" if channels == 1 else "RGB")) / 255
     torch.testing.assert_close(x_BCHW, expected_CHW[None], atol=1.01 / 255, rtol=0)
+
+
+def test_a_val_fraction_that_rounds_to_no_sample_is_refused():
+    with pytest.raises(ValueError, match=r"data\.val_fraction=0\.01 of 20 samples is none"):
+        toy.tabular(train=20, val_fraction=0.01).setup("fit")

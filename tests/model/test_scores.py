@@ -205,3 +205,20 @@ def test_accuracy_is_over_samples_and_not_averaged_over_classes(tmp_path):
     trainer = toy.trainer(tmp_path)
     trainer.test(trained, module, verbose=False)
     assert trainer.callback_metrics["test/accuracy"].item() == pytest.approx(0.8)
+
+
+def multiclass(name: str) -> Multiclass:
+    loss, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD
+    return Multiclass(nn.Linear(3, 5), outputs=5, loss=loss, optimizer=optimizer, metrics=[name])
+
+
+def test_a_metric_of_many_numbers_is_refused_by_name():
+    meter = multiclass("confusion_matrix").val_meter
+    meter.add(torch.tensor(0.0), torch.rand(4, 5), torch.arange(4))
+    with pytest.raises(ValueError, match=r"model\.metrics names confusion_matrix, which is 25 numbers"):
+        meter.compute()
+
+
+def test_a_metric_that_needs_more_than_its_name_is_refused():
+    with pytest.raises(ValueError, match=r"model\.metrics names 'fbeta', which cannot be made from its name alone"):
+        multiclass("fbeta")
