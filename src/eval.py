@@ -61,7 +61,10 @@ def evaluate(
             "step": checkpoint["global_step"],
             "split": split,
         }
-        rows.append(where | scores(trainer))
+        found = scores(trainer)
+        if not found:
+            raise ValueError(f"split={split} has no samples (data.val_fraction=0 leaves none for val): choose another")
+        rows.append(where | found)
     return rows
 
 

@@ -16,6 +16,7 @@ from functools import wraps
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -111,7 +112,7 @@ def with_recorded(arguments: list[str]) -> list[str]:
         for argument in arguments
     )
     if given:
-        folder = find(re.sub(r"\\(.)", r"\1", given[-1].removeprefix("run=")[1:-1]))
+        folder = find(str(OverridesParser.create().parse_override(given[-1]).value()))
         config = recorded(folder)
         arguments = [argument for argument in arguments if not argument.startswith("run=")] + [quoted(f"run={folder}")]
     elif not asks:

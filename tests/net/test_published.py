@@ -11,10 +11,10 @@ from src.net.fashion_cnn import FashionCNN
 from src.net.fashion_dnn import FashionDNN
 from src.net.flat import flat_features
 from src.net.lenet5 import LeNet5
-from src.net.softmax_regression import SoftmaxRegression
+from src.net.one_layer import OneLayer
 
 GREY, COLOUR = (1, 28, 28), (3, 32, 32)
-NETS = [FashionCNN, FashionDNN, LeNet5, SoftmaxRegression]
+NETS = [FashionCNN, FashionDNN, LeNet5, OneLayer]
 
 
 def conv(inputs: int, outputs: int, size: int) -> int:
@@ -33,14 +33,14 @@ PUBLISHED = {
     FashionCNN: conv(1, 32, 3) + batch_norm(32) + conv(32, 64, 3) + batch_norm(64)
     + linear(64 * 6 * 6, 600) + linear(600, 120) + linear(120, 10),
     FashionDNN: linear(784, 256) + linear(256, 128) + linear(128, 10),
-    SoftmaxRegression: linear(784, 10),
+    OneLayer: linear(784, 10),
     LeNet5: conv(1, 6, 5) + conv(6, 16, 5) + linear(16 * 5 * 5, 120) + linear(120, 84) + linear(84, 10),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("net", "parameters"),
-    [(FashionCNN, 1_475_338), (FashionDNN, 235_146), (SoftmaxRegression, 7_850), (LeNet5, 61_706)],
+    [(FashionCNN, 1_475_338), (FashionDNN, 235_146), (OneLayer, 7_850), (LeNet5, 61_706)],
 )
 def test_a_net_has_the_published_number_of_parameters(net, parameters):
     assert PUBLISHED[net] == parameters
@@ -56,7 +56,7 @@ def test_a_net_gives_a_score_per_output_for_images_of_any_shape(net, shape, outp
     assert scores_BK.isfinite().all()
 
 
-@pytest.mark.parametrize("net", [FashionDNN, SoftmaxRegression])
+@pytest.mark.parametrize("net", [FashionDNN, OneLayer])
 def test_a_fully_connected_net_takes_tables(net):
     assert net([4], 3)(torch.rand(5, 4)).shape == (5, 3)
 
@@ -133,14 +133,14 @@ def test_dropout_is_in_training_only_and_drops_the_stated_share(net):
 
 
 def test_softmax_regression_is_a_matrix_product():
-    net = SoftmaxRegression(GREY, 10)
+    net = OneLayer(GREY, 10)
     x_BCHW = torch.rand(3, *GREY)
     torch.testing.assert_close(net(x_BCHW), x_BCHW.view(3, 784) @ net.linear.weight.T + net.linear.bias)
 
 
 def test_five_ways_of_writing_the_cost_of_softmax_regression_are_one_number():
     torch.manual_seed(0)
-    logits_BK = SoftmaxRegression(GREY, 10).double()(torch.rand(32, *GREY, dtype=torch.float64))
+    logits_BK = OneLayer(GREY, 10).double()(torch.rand(32, *GREY, dtype=torch.float64))
     target_B = torch.randint(0, 10, (32,))
     hot_BK = F.one_hot(target_B, 10)
     softmax_BK = logits_BK.exp() / logits_BK.exp().sum(dim=1, keepdim=True)
