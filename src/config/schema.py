@@ -58,6 +58,8 @@ def register() -> None:
     OmegaConf.register_new_resolver("len", lambda value: len(value or ()), replace=True)
     OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
     store = ConfigStore.instance()
+    # One for all: Hydra would copy it twice for every group that --help lists, half a second in all.
+    ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
     for schema in (Train, Eval):
         store.store(name=f"{schema.__name__.lower()}_schema", node=open_groups(schema))
 

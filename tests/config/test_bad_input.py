@@ -1,0 +1,190 @@
+"""What a user can get wrong: each is one line with key, value and cure, before anything is written."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+
+from src.run.record import read
+from tests.conftest import FAST, Command
+from tests.toy import mnist_files
+
+BEFORE_COMPUTE = {  # arguments: what the line names
+    "unknown key, near": (["optimizer=sgd", "optimizer.momentun=0.9"], ["optimizer.momentun=0.9", "momentum?"]),
+    "unknown key of this option, near one of another": (
+        ["optimizer.momentun=0.9"],
+        ["optimizer.momentun=0.9", "Adam", "optimizer=sgd optimizer.momentum"],
+    ),
+    "unknown key, near nothing": (["optimizer.xyzzy=1"], ["optimizer.xyzzy=1", "Adam", "weight_decay"]),
+    "unknown key at the top": (["sead=1"], ["sead", "did you mean seed?"]),
+    "unknown key at the top, forced": (["+sead=1"], ["sead", "did you mean seed?"]),
+    "unknown group": (["modle=lenet5"], ["modle", "did you mean mode"]),
+    "unknown option": (["model=fashion_cn"], ["model=fashion_cn", "fashion_cnn", "softmax_regression"]),
+    "unknown option, near nothing": (["data=xyzzy"], ["data=xyzzy", "digits", "mnist"]),
+    "unknown callback": (["+callback=early_stoping"], ["early_stoping", "did you mean early_stopping?"]),
+    "a callback to remove that is not there": (["~callback.progres"], ["~callback.progres", "--cfg job"]),
+    "wrong type at the top": (["seed=many"], ["seed=many"]),
+    "wrong type of a flag": (["test=perhaps"], ["test=perhaps"]),
+    "wrong type of a list": (["tags=one"], ["tags=one"]),
+    "wrong type in a group": (["trainer.max_epochs=ten"], ["trainer.max_epochs='ten'", "int"]),
+    "wrong type of a number": (["optimizer.lr=fast"], ["optimizer.lr='fast'", "float"]),
+    "unknown argument, nested": (["model.net.outpust=3"], ["model.net.outpust=3", "did you mean outputs?"]),
+    "unknown argument, three deep": (["model.loss.labelsmoothing=1"], ["model.loss", "did you mean label_smoothing?"]),
+    "unknown argument, in a list": (
+        ["trainer.plugins=[{_target_:src.run.checkpoint.CheckpointIO,x:1}]"],
+        ["trainer.plugins[0].x=1", "CheckpointIO"],
+    ),
+    "unknown argument with an underscore": (["trainer._foo=1"], ["trainer._foo=1", "Trainer"]),
+    "unknown argument of a callback": (["callback.progress.refresh=1"], ["callback.progress", "refresh_s?"]),
+    "missing argument": (["~callback.checkpoint.monitor"], ["callback.checkpoint", "needs monitor", "set "]),
+    "missing argument, nested": (["~model.net.outputs"], ["model.net", "needs outputs", "set model.net.outputs="]),
+    "an interpolation of nothing": (["optimizer.lr=${nowhere}"], ["optimizer.lr", "nowhere"]),
+    "monitor that nothing logs": (["monitor=val/acuracy"], ["monitor=val/acuracy", "set monitor=val/accuracy"]),
+    "monitor of a split that is empty": (["data.val_fraction=0"], ["monitor=val/loss", "set monitor=train/loss"]),
+    "monitor of the test split": (["monitor=test/accuracy"], ["monitor=test/accuracy", "set monitor="]),
+    "monitor of one callback": (
+        ["+callback=early_stopping", "callback.early_stopping.monitor=loss"],
+        ["callback.early_stopping.monitor=loss", "val/loss"],
+    ),
+    "mode": (["mode=maximum"], ["mode=maximum", "min or max"]),
+    "a metric that does not exist": (["model.metrics=[acuracy]"], ["acuracy", "did you mean accuracy?"]),
+    "target outside the list": (["model.net._target_=os.system"], ["os.system", "ALLOWED_TARGETS"]),
+    "target that is not there": (["model.net._target_=src.net.nothing.Nothing"], ["src.net.nothing.Nothing"]),
+    "no samples in a batch": (["data.batch_size=0"], ["data.batch_size=0", "at least one"]),
+    "a share that is none": (["data.val_fraction=1.5"], ["data.val_fraction=1.5"]),
+    "an impossible rate": (["optimizer.lr=-1"], ["optimizer", "-1"]),
+    "an image too small": (["model=lenet5"], ["[1, 8, 8]", "set data.image_size=16"]),
+    "an image made too small": (["data=mnist", "data.image_size=3"], ["[1, 3, 3]", "set data.image_size="]),
+    "a callback set to null": (["callback.checkpoint=null"], ["callback.checkpoint", "~callback.checkpoint"]),
+    "no key": (["optimizer"], ["optimizer"]),
+}
+
+
+@pytest.mark.parametrize(("arguments", "named"), BEFORE_COMPUTE.values(), ids=BEFORE_COMPUTE)
+def test_bad_input_is_one_line_and_leaves_nothing(
+    arguments: list[str], named: list[str], train: Command, tmp_path: Path
+) -> None:
+    error = train(*arguments).error
+    for word in named:
+        assert word in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_override_named_for_a_small_image_cures_it(train: Command) -> None:
+    cure = train("model=lenet5", "debug=fast").error.split("set ")[-1]
+    assert train("model=lenet5", "debug=fast", cure).code == 0
+
+
+def test_the_overrides_named_for_an_argument_of_another_option_cure_it(train: Command) -> None:
+    error = train(*FAST, "optimizer.momentun=0.9").error
+    option, key = error.split("did you mean ")[-1].rstrip("?").split()
+    assert train(*FAST, option, f"{key}=0.9").code == 0
+
+
+@pytest.mark.parametrize(
+    "bad", ["trainer.max_epochs=1,ten", "model=softmax_regression,lenet5", "model=softmax_regression,lenet"]
+)
+def test_a_bad_job_ends_a_sweep_before_its_first_job_starts(bad: str, train: Command, tmp_path: Path) -> None:
+    error = train("-m", "model=softmax_regression", "debug=fast", bad).error
+    assert bad.rsplit(",", 1)[1] in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_flag_that_does_not_exist_says_so_on_its_last_line(train: Command, tmp_path: Path) -> None:
+    ended = train("--hlep")
+    assert ended.code == 2
+    assert "--hlep" in ended.err.splitlines()[-1]
+    assert "Traceback" not in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def failed(train: Command, *arguments: str) -> str:
+    """The one line of a run that failed while it ran; its folder says the same, and the log has the traceback."""
+    ended = train("model=softmax_regression", "debug=fast", *arguments)
+    line, record, log = ended.error, read(ended.run), (ended.run / "train.log").read_text()
+    assert record["state"] == "failed"
+    assert set(record["error"]) == {"type", "message"}
+    assert record["error"]["message"] in line
+    assert record["ended"] > record["started"]
+    assert "Traceback (most recent call last)" in log
+    assert record["error"]["message"] in log
+    return line
+
+
+def test_missing_dataset_files_are_named_with_the_folder_they_belong_in(train: Command, tmp_path: Path) -> None:
+    line = failed(train, "data=mnist", f"data_dir={tmp_path / 'nothing'}")
+    for word in ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte", str(tmp_path / "nothing/MNIST/raw"), "DATA_DIR"):
+        assert word in line
+
+
+def test_missing_cifar_files_are_named_with_the_folder_they_belong_in(train: Command, tmp_path: Path) -> None:
+    line = failed(train, "data=cifar10", f"data_dir={tmp_path / 'nothing'}")
+    for word in ("data_batch_1", "test_batch", str(tmp_path / "nothing/cifar-10-batches-py")):
+        assert word in line
+
+
+@pytest.mark.parametrize("share", [0.0, 0.00001, 0.5, 0.99])
+def test_a_truncated_dataset_file_is_named(share: float, train: Command, tmp_path: Path) -> None:
+    mnist_files(tmp_path)
+    path = tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+    line = failed(train, "data=mnist", f"data_dir={tmp_path}")
+    assert str(path) in line
+    assert "delete it" in line
+
+
+def test_a_cifar_file_that_was_changed_does_not_run_the_code_in_it(train: Command, tmp_path: Path) -> None:
+    class Touch:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.touch, (tmp_path / "mark",)
+
+    folder = tmp_path / "cifar-10-batches-py"
+    folder.mkdir()
+    for name in ("test_batch", "batches.meta", *(f"data_batch_{k}" for k in range(1, 6))):
+        (folder / name).write_bytes(pickle.dumps(Touch()))
+    line = failed(train, "data=cifar10", f"data_dir={tmp_path}")
+    assert str(folder) in line
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_label_outside_the_classes_is_named(train: Command, tmp_path: Path) -> None:
+    mnist_files(tmp_path)
+    path = tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + bytes([77]))
+    line = failed(train, "data=mnist", f"data_dir={tmp_path}")
+    assert "77" in line
+    assert "data." in line
+
+
+def test_a_last_batch_of_one_sample_is_cured_by_the_override_it_names(train: Command, tmp_path: Path) -> None:
+    mnist_files(tmp_path, train=20)
+    toy = ("model=resnet18", "data=mnist", f"data_dir={tmp_path}", "data.batch_size=17", "data.image_size=32")
+    toy += ("trainer.max_epochs=1", "callback=[progress]", "logger=[]", "trainer.enable_checkpointing=false")
+    ended = train(*toy)
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].endswith("set data.drop_last=true")
+    assert train(*toy, "data.drop_last=true").code == 0
+
+
+def test_more_classes_than_outputs_is_found_before_compute(train: Command, tmp_path: Path) -> None:
+    assert "expected [2, 10]" in train("model.net.outputs=5").error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_hydra_full_error_still_shows_the_traceback(train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    for arguments in (["seed=many"], ["data.batch_size=0"], [*FAST, "data=mnist", "data_dir=nothing"]):
+        ended = train(*arguments)
+        assert ended.code == 1
+        assert "Traceback (most recent call last)" in ended.err
+        assert ended.err.splitlines()[-1].startswith("error: ")
+
+
+def test_a_failing_job_of_a_sweep_leaves_the_others_done(train: Command, tmp_path: Path) -> None:
+    mnist_files(tmp_path / "toy")
+    places = f"data_dir={tmp_path / 'toy'},{tmp_path / 'nothing'}"
+    ended = train("-m", *FAST, "data=mnist", "data.batch_size=4", places, "hydra.sweep.subdir=${hydra.job.num}")
+    assert ended.code != 0
+    assert [read(run)["state"] for run in ended.runs] == ["done", "failed"]
+    assert "Traceback" not in ended.err

@@ -1,0 +1,176 @@
+"""Every option of every group, found and not listed: it composes, passes the check and builds; cells are tried."""
+
+import re
+from importlib.util import find_spec
+from itertools import product
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+from PIL import Image
+
+from src.config.build import build
+from src.config.check import check, plain
+from src.config.preflight import job
+from src.config.schema import CONF, register
+from tests.conftest import Command, as_found
+from tests.toy import accept_cifar10, cifar10_files, mnist_files
+
+TRACKERS = ("wandb", "mlflow")
+CURE = re.compile(r"\bset ([\w.]+=(?!FOLDER)\S+?)(?=[,;)]|$| )", re.MULTILINE)  # the override that a message ends with
+
+
+def options(group: str) -> list[str]:
+    return sorted(
+        path.stem
+        for path in (CONF / group).glob("*.yaml")
+        if group != "model" or "\nnet:" in path.read_text()  # what models share is no model
+    )
+
+
+def pairs(*groups: str) -> list[tuple[str, str]]:
+    return [(group, option) for group in groups for option in options(group)]
+
+
+def composed(folder: Path, *overrides: str) -> DictConfig:
+    """The config that `src.train` would check for these overrides."""
+    register()
+    with as_found(), initialize_config_dir(str(CONF), version_base="1.3"):
+        return job(compose("train", [*overrides, f"run={folder}"], return_hydra_config=True))
+
+
+def cured(folder: Path, *overrides: str) -> list[str]:
+    """The overrides, with those that the check's own messages ask for until it is content."""
+    needed = list(overrides)
+    for _ in range(4):
+        try:
+            check(composed(folder, *needed))
+        except ValueError as error:
+            cure = CURE.search(str(error))
+            if not cure:
+                raise
+            needed.append(cure[1])
+        else:
+            return needed
+    raise AssertionError(f"no end of cures: {needed}")
+
+
+@pytest.mark.parametrize(
+    ("group", "option"), pairs("optimizer", "scheduler", "trainer", "callback", "experiment", "debug")
+)
+def test_an_option_of_a_group_passes_the_check_as_it_is(group: str, option: str, tmp_path: Path) -> None:
+    override = f"+callback={option}" if group == "callback" and option not in ("checkpoint", "progress") else ""
+    override = override or (f"callback=[{option}]" if group == "callback" else f"{group}={option}")
+    check(composed(tmp_path, override))
+
+
+@pytest.mark.parametrize("option", options("logger"))
+def test_a_logger_passes_the_check_and_builds(option: str, tmp_path: Path) -> None:
+    if option in TRACKERS and not find_spec(option):
+        pytest.skip(f"{option} is not installed: pip install '.[trackers]'")
+    config = composed(tmp_path, f"logger=[{option}]")
+    check(config)
+    (built,) = build(plain(config.logger)).values()
+    assert hasattr(built, "log_metrics")
+
+
+@pytest.mark.parametrize("option", options("data"))
+def test_data_build_and_read_nothing_before_they_are_set_up(option: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, f"data={option}", f"data_dir={tmp_path / 'nothing'}")
+    data = build(plain(config.data))
+    assert list(data.shape) == list(config.data.shape)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("option", options("model"))
+def test_a_model_builds_with_every_parameter_in_its_net(option: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, *cured(tmp_path, f"model={option}", "data=cifar10"))
+    model = build(plain(config.model))
+    assert {name.partition(".")[0] for name, _ in model.named_parameters()} == {"net"}
+
+
+@pytest.mark.parametrize("option", ["auto", "cpu"])
+def test_a_trainer_builds_with_the_callbacks_and_loggers_of_its_groups(option: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, f"trainer={option}", "+callback=early_stopping")
+    trainer = build(plain(config.trainer))
+    names = {type(callback).__name__ for callback in trainer.callbacks}
+    assert {"Checkpoint", "ProgressBar", "EarlyStopping"} <= names
+    assert [type(logger).__name__ for logger in trainer.loggers] == ["TensorBoardLogger", "CSV"]
+
+
+@pytest.mark.parametrize("option", ["gpu", "mps"])
+def test_hardware_that_is_not_here_still_passes_the_check(option: str, tmp_path: Path) -> None:
+    config = composed(tmp_path, f"trainer={option}")
+    check(config)
+    assert config.trainer.accelerator == option
+
+
+@pytest.mark.parametrize("option", options("debug"))
+def test_a_debug_overlay_runs_on_the_default_data_and_leaves_no_checkpoint(option: str, train: Command) -> None:
+    ended = train("model=softmax_regression", f"debug={option}", "trainer.max_epochs=1")
+    assert ended.code == 0, ended.err
+    assert not list(ended.run.rglob("*.ckpt"))
+
+
+@pytest.mark.parametrize("option", options("callback"))
+def test_a_callback_runs_through_an_epoch(option: str, train: Command) -> None:
+    ended = train("model=softmax_regression", f"callback=[{option}]", "trainer.max_epochs=1", "data.batch_size=200")
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize("option", options("scheduler"))
+def test_a_schedule_runs_through_an_epoch(option: str, train: Command) -> None:
+    ended = train("model=softmax_regression", f"scheduler={option}", "trainer.max_epochs=1", "data.batch_size=200")
+    assert ended.code == 0, ended.err
+
+
+def class_folders(config: DictConfig) -> None:
+    """Write ten images of each class where the data of a config are image files in class folders."""
+    if "root" not in config.data.read:
+        return
+    assert Path(config.data.read.root).is_relative_to(config.data_dir)
+    names = config.data.read.get("labels") or ["cat", "dog"]
+    for split, name, number in product(("train", "test"), names, range(10)):
+        path = Path(config.data.read.root, split, name, f"{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (32, 32), (20 * number, 0, 0)).save(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("data", options("data"))
+@pytest.mark.parametrize("model", options("model"))
+def test_a_model_trains_on_a_dataset_or_says_what_cures_it_and_then_does(
+    model: str, data: str, tmp_path: Path, train: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("MNIST", "FashionMNIST"):
+        mnist_files(tmp_path / "toy", name=name)
+    cifar10_files(tmp_path / "toy")
+    accept_cifar10(monkeypatch, tmp_path / "toy")
+    class_folders(composed(tmp_path, f"data={data}", f"data_dir={tmp_path / 'toy'}"))
+    wanted = [f"model={model}", f"data={data}", f"data_dir={tmp_path / 'toy'}", "data.batch_size=4", "debug=fast"]
+    ended = train(*wanted)
+    for _ in range(3):
+        if cure := CURE.search(ended.err):
+            wanted.append(cure[1])
+            ended = train(*wanted)
+    assert ended.code == 0 or re.fullmatch(r"error: .* choose (a|another) .*(model|net)[^\n]*\n", ended.err), ended.err
+
+
+@pytest.mark.parametrize("option", options("experiment"))
+def test_an_experiment_trains_two_batches_of_its_own_data(option: str, tmp_path: Path, train: Command) -> None:
+    few = [f"trainer.limit_{split}_batches=2" for split in ("train", "val", "test")]
+    few += ["trainer.max_epochs=1", "trainer.val_check_interval=1.0"]
+    ended = train(f"experiment={option}", *few)
+    if "DATA_DIR" in ended.err:
+        pytest.skip(f"DATA_DIR has no data for experiment={option}")
+    assert ended.code == 0, ended.err
+
+
+@pytest.mark.parametrize("option", options("experiment"))
+def test_an_experiment_opens_with_its_command_and_states_a_figure(option: str, tmp_path: Path) -> None:
+    lines = (CONF / "experiment" / f"{option}.yaml").read_text().splitlines()
+    expect = plain(composed(tmp_path, f"experiment={option}"))["expect"]
+    assert f"# python -m src.train experiment={option}" in lines[:3]
+    assert expect["metric"].count("/") == 1
+    assert {"at_least", "at_most", "within"} & set(expect)
