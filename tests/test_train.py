@@ -272,6 +272,7 @@ def test_a_killed_run_still_says_how_far_it_came(tmp_path: Path) -> None:
     assert record["metrics"]["val/accuracy"] > 0.2
 
 
+@pytest.mark.slow
 def test_a_failure_in_a_process_of_its_own_is_one_line_and_exit_code_1(tmp_path: Path) -> None:
     bad = [*FAST, "data.batch_size=2000", "data.drop_last=true", f"hydra.run.dir={tmp_path / 'run'}"]
     done = subprocess.run([sys.executable, "-m", "src.train", *bad], cwd=ROOT, capture_output=True, text=True)

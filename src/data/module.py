@@ -200,7 +200,7 @@ class Data(lightning.LightningDataModule):
         if not isinstance(images, Tensor):
             images = self._decoded(images)
         if isinstance(images, Tensor) and images.ndim == 4 and self.image_size and images.shape[2:] != self.shape[1:]:
-            log.info("images of %d x %d are resized to %d x %d", *images.shape[2:], *self.shape[1:])
+            log.debug("images of %d x %d are resized to %d x %d", *images.shape[2:], *self.shape[1:])
             images = resize(images, self.shape[1:])
         found = tuple(images[0].shape)
         if found != self.shape:

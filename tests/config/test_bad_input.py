@@ -46,14 +46,15 @@ BEFORE_COMPUTE = {  # arguments: what the line names
         ["+callback=early_stopping", "callback.early_stopping.monitor=loss"],
         ["callback.early_stopping.monitor=loss", "val/loss"],
     ),
-    "mode": (["mode=maximum"], ["mode=maximum", "min or max"]),
+    "mode": (["mode=maximum"], ["checkpoint.mode='maximum'", "'min' or 'max'"]),
+    "mode, where nothing keeps the best": (["debug=fast", "mode=maximum"], ["mode=maximum", "min or max"]),
     "a metric that does not exist": (["model.metrics=[acuracy]"], ["acuracy", "did you mean accuracy?"]),
     "target outside the list": (["model.net._target_=os.system"], ["os.system", "ALLOWED_TARGETS"]),
     "target that is not there": (["model.net._target_=src.net.nothing.Nothing"], ["src.net.nothing.Nothing"]),
     "no samples in a batch": (["data.batch_size=0"], ["data.batch_size=0", "at least one"]),
     "a share that is none": (["data.val_fraction=1.5"], ["data.val_fraction=1.5"]),
     "an impossible rate": (["optimizer.lr=-1"], ["optimizer", "-1"]),
-    "an image too small": (["model=lenet5"], ["[1, 8, 8]", "set data.image_size=16"]),
+    "an image too small": (["model=lenet5", "data.image_size=8"], ["[1, 8, 8]", "set data.image_size=16"]),
     "an image made too small": (["data=mnist", "data.image_size=3"], ["[1, 3, 3]", "set data.image_size="]),
     "a callback set to null": (["callback.checkpoint=null"], ["callback.checkpoint", "~callback.checkpoint"]),
     "no key": (["optimizer"], ["optimizer"]),
@@ -71,8 +72,8 @@ def test_bad_input_is_one_line_and_leaves_nothing(
 
 
 def test_the_override_named_for_a_small_image_cures_it(train: Command) -> None:
-    cure = train("model=lenet5", "debug=fast").error.split("set ")[-1]
-    assert train("model=lenet5", "debug=fast", cure).code == 0
+    cure = train("model=lenet5", "data.image_size=8", "debug=fast").error.split("set ")[-1]
+    assert train("model=lenet5", "data.image_size=8", "debug=fast", cure).code == 0
 
 
 def test_the_overrides_named_for_an_argument_of_another_option_cure_it(train: Command) -> None:

@@ -36,8 +36,8 @@ def test_the_net_is_ready_to_use(original: Path) -> None:
 def test_an_image_of_any_size_and_mode_is_made_what_the_net_takes(original: Path) -> None:
     preprocess = load(original).preprocess
     for mode in ("L", "RGB"):
-        assert preprocess(Image.new(mode, (30, 20))).shape == (1, 1, 8, 8)
-    assert preprocess(torch.zeros(3, 9, 7, dtype=torch.uint8)).shape == (1, 1, 8, 8)
+        assert preprocess(Image.new(mode, (30, 20))).shape == (1, 1, 16, 16)
+    assert preprocess(torch.zeros(3, 9, 7, dtype=torch.uint8)).shape == (1, 1, 16, 16)
 
 
 def test_one_image_and_the_same_image_in_a_batch_are_prepared_alike(original: Path) -> None:
