@@ -75,8 +75,8 @@ def test_a_finished_run_is_left_alone(train: Command, finished: Path) -> None:
 
 
 def test_a_longer_max_epochs_continues_a_finished_run_as_if_it_had_been_longer(train: Command, tmp_path: Path) -> None:
-    whole = train("model=fashion_dnn", "trainer.max_epochs=3").run
-    short = train("model=fashion_dnn", "trainer.max_epochs=2").run
+    whole = train("model=fashion_dnn", "scheduler=none", "trainer.max_epochs=3").run
+    short = train("model=fashion_dnn", "scheduler=none", "trainer.max_epochs=2").run
 
     assert train(f"run={short}", "trainer.max_epochs=3").code == 0
 

@@ -83,7 +83,7 @@ def test_the_overrides_named_for_an_argument_of_another_option_cure_it(train: Co
 
 
 @pytest.mark.parametrize(
-    "bad", ["trainer.max_epochs=1,ten", "model=softmax_regression,lenet5", "model=softmax_regression,lenet"]
+    "bad", ["trainer.max_epochs=1,ten", "model=softmax_regression,xai_vgg", "model=softmax_regression,lenet"]
 )
 def test_a_bad_job_ends_a_sweep_before_its_first_job_starts(bad: str, train: Command, tmp_path: Path) -> None:
     error = train("-m", "model=softmax_regression", "debug=fast", bad).error
