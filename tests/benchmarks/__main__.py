@@ -50,7 +50,7 @@ def benchmarks(folder: Path) -> dict[str, Callable[..., Row]]:
         "fashion_cnn": partial(over_bare_loop, "fashion_cnn", folder, asked=0.95, rounds=3, batches=270),
         "fashion_dnn": partial(over_bare_loop, "fashion_dnn", folder, asked=0.75, rounds=11),
         "softmax_regression": partial(over_bare_loop, "softmax_regression", folder, asked=0.35, rounds=21),
-        "published": partial(over_published_loop, "fashion_dnn", folder, asked=2.5, rounds=7),
+        "published": partial(over_published_loop, "fashion_dnn", folder, asked=2.5, rounds=5),
         "help": partial(answers, ["--help"], asked=0.6, rounds=7),
         "cfg": partial(answers, ["--cfg", "job"], asked=0.6, rounds=7),
         "memory_cnn": partial(peak, "fashion_cnn", folder, times=4, rounds=1),

@@ -1,6 +1,9 @@
 """Peak memory of a run over the peak after imports, in a process of its own.
 
+The model's own memory is what a bare training step of the same net adds: parameters, gradients, Adam, activations.
+
 python -m tests.benchmarks.memory fashion_dnn DATA_DIR     one run in the current folder; prints bytes as JSON
+python -m tests.benchmarks.memory fashion_dnn              bare steps of its net
 """
 
 import json
@@ -9,7 +12,7 @@ import resource
 import subprocess
 import sys
 import tempfile
-from importlib import import_module
+from itertools import repeat
 from pathlib import Path
 
 from tests.benchmarks.row import Row
@@ -27,26 +30,13 @@ IMPORTS = (
     "src.model.multiclass",
     "src.run.checkpoint",
 )
-STATES = 4  # of a parameter under Adam: its value, its gradient, two running means
 
 
 def peak(model: str, data_dir: Path, *, times: float, rounds: int) -> Row:
     """What `src.train data=fashionmnist` adds to its peak, against the raw training set `times` and the model's own."""
-    added, own = [], 0.0
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            answer = subprocess.run(
-                [sys.executable, "-m", "tests.benchmarks.memory", model, str(data_dir)],
-                cwd=folder,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
-                check=True,
-                capture_output=True,
-                text=True,
-            ).stdout
-        sizes = json.loads(answer.splitlines()[-1])
-        own = STATES * sizes["parameters"] * 4 / 1e6
-        added.append((sizes["after"] - sizes["before"]) / 1e6)
-    sides = f"{times:g} x {TRAINING_SET_MB:.0f} MB + {own:.1f} MB of parameters, gradients, Adam"
+    own = _added_mb(model)
+    added = [_added_mb(model, str(data_dir)) for _ in range(rounds)]
+    sides = f"{times:g} x {TRAINING_SET_MB:.0f} MB + {own:.0f} MB that bare steps add"
     return Row(
         f"{model}: peak memory over imports",
         added,
@@ -55,6 +45,21 @@ def peak(model: str, data_dir: Path, *, times: float, rounds: int) -> Row:
         unit=" MB",
         sides=sides,
     )
+
+
+def _added_mb(*arguments: str) -> float:
+    """What the probe adds to its process's peak, in megabytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        answer = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.memory", *arguments],
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    sizes = json.loads(answer.splitlines()[-1])
+    return (sizes["after"] - sizes["before"]) / 1e6
 
 
 def peak_bytes() -> int:
@@ -69,23 +74,30 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: in bytes
 
 
-def probe(model: str, data_dir: str) -> None:
-    """Import what a run needs, note the peak, run, and print both peaks with the number of parameters."""
-    for name in IMPORTS:
-        import_module(name)
+def probe(model: str, data_dir: str | None = None) -> None:
+    """Import what a run needs, note the peak, run (or do bare steps, without `data_dir`), and print both peaks."""
     import torch
+    import torch.utils.tensorboard
 
-    from src.run.folder import find
-    from src.run.record import read
-    from src.train import main
+    from tests.benchmarks.speed import BATCH_SIZE, CLASSES, NETS, SHAPE, loop
 
     torch.set_num_threads(2)
     before = peak_bytes()
+    if data_dir:
+        run(model, data_dir)
+    else:
+        batch = torch.rand(BATCH_SIZE, *SHAPE), torch.randint(0, CLASSES, (BATCH_SIZE,))
+        loop(NETS[model](SHAPE, CLASSES), lambda: repeat(batch), batches=30)()
+    print(json.dumps({"before": before, "after": peak_bytes()}))
+
+
+def run(model: str, data_dir: str) -> None:
+    """Train for a hundred batches, validate and test, as from the command line."""
+    from src.train import main
+
     overrides = [f"model={model}", "data=fashionmnist", "trainer=cpu", "trainer.max_epochs=1", f"data_dir={data_dir}"]
     sys.argv = ["src/train.py", *overrides, "trainer.limit_train_batches=100"]
     main()
-    parameters = read(find("last"))["parameters"]["total"]
-    print(json.dumps({"before": before, "after": peak_bytes(), "parameters": parameters}))
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ def over_bare_loop(model: str, data_dir: Path, *, asked: float, rounds: int, bat
     return _row(f"{model}: normal run / bare loop", model, data_dir, epoch, asked, rounds, batches)
 
 
-def over_published_loop(model: str, data_dir: Path, *, asked: float, rounds: int, batches: int = 120) -> Row:
+def over_published_loop(model: str, data_dir: Path, *, asked: float, rounds: int, batches: int = TRAIN_BATCHES) -> Row:
     """A normal run against the loop as published: a DataLoader without workers, ToTensor on each sample."""
     loader = DataLoader(FashionMNIST(str(data_dir), transform=ToTensor()), batch_size=BATCH_SIZE, shuffle=True)
     epoch = loop(NETS[model](SHAPE, CLASSES), lambda: iter(loader), batches=batches)
