@@ -60,10 +60,9 @@ def main(cfg: DictConfig) -> float | None:
 
 def resume(folder: Path, config: dict[str, Any]) -> Path | None:
     """Return the checkpoint to go on from, or None to start anew; cut the curves back to it."""
-    from src.run.resume import cut_back, newest_checkpoint, step_of
+    from src.run.resume import cut_back, newest_checkpoint
 
-    checkpoint = newest_checkpoint(folder)
-    step = step_of(checkpoint) if checkpoint else 0
+    checkpoint, step = newest_checkpoint(folder)
     cut_back(folder, step)
     for node in config["trainer"]["logger"]:
         if "purge_step" in node:  # TensorBoard's word for the same

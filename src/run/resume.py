@@ -10,22 +10,20 @@ from src.run.checkpoint import LAST, PREVIOUS, load
 log = logging.getLogger(__name__)
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the run's last checkpoint, the one before it where that is damaged, or None where there is none yet.
+def newest_checkpoint(folder: Path) -> tuple[Path | None, int]:
+    """Return the run's last checkpoint, or the one before it where that is damaged, and its optimizer steps.
 
-    Raises ValueError where none of those there are can be loaded.
+    (None, 0) where there is none yet. Raises ValueError where none of those there are can be loaded.
     """
     found = [path for name in (LAST, PREVIOUS) if (path := folder / "checkpoints" / name).exists()]
     for path in found:
         try:
-            load(path)
+            return path, load(path)["global_step"]
         except ValueError as error:
             log.warning("%s", error)
-            continue
-        return path
     if found:
         raise ValueError(f"run={folder}: no checkpoint loads, {', '.join(map(str, found))}: start the run anew")
-    return None
+    return None, 0
 
 
 def cut_back(folder: Path, step: int) -> None:
@@ -41,12 +39,6 @@ def cut_back(folder: Path, step: int) -> None:
     with part.open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     part.replace(path)
-
-
-def step_of(checkpoint: Path) -> int:
-    """The number of optimizer steps done when the checkpoint was written."""
-    step: int = load(checkpoint)["global_step"]
-    return step
 
 
 def is_finished(fields: dict[str, Any], max_epochs: int | None) -> bool:
