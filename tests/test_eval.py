@@ -207,7 +207,7 @@ def test_a_strangers_record_cannot_name_a_target_outside_the_list(
 ) -> None:
     path, mark = finished / ".hydra" / "config.yaml", tmp_path / "mark"
     config = OmegaConf.load(path)
-    config.data.read = {"_target_": "os.system", "command": f"touch {mark}"}
+    config.data.extra = {"_target_": "os.system", "command": f"touch {mark}"}
     OmegaConf.save(config, path)
     assert "_target_=os.system is not on the allow-list" in evaluate(f"run={finished}").error
     assert not mark.exists()

@@ -102,10 +102,10 @@ def tabular(
     *, train: int = 40, test: int = 12, features: int = 4, outputs: int = 3, task: str = "multiclass", **settings: Any
 ) -> Data:
     """Return data of `table`, without normalisation; `settings` go to Data."""
-    sets = {True: table(train, features, outputs, seed=1), False: table(test, features, outputs, seed=2)}
+    sets = {"train": table(train, features, outputs, seed=1), "test": table(test, features, outputs, seed=2)}
 
-    def read(*, train: bool) -> tuple[Tensor, Tensor]:
-        return sets[train]
+    def read(*, split: str) -> tuple[Tensor, Tensor]:
+        return sets[split]
 
     classes = [str(number) for number in range(outputs)] or None
     return Data(read, shape=[features], classes=classes, task=task, scale=1.0, **settings)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from src.config.allow import check_name, resolve
 from src.config.build import build, targets
@@ -34,12 +34,35 @@ def plain(config: DictConfig) -> dict[str, Any]:
     """
     try:
         return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except MissingMandatoryValue as error:
+        raise ValueError(f"{error.full_key} is missing: set {error.full_key}=...") from error
     except OmegaConfBaseException as error:
         raise ValueError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
 
 
+def fill(config: DictConfig) -> bool:
+    """Set what is null in `data` and what the data themselves tell, such as a folder's class names.
+
+    Return whether anything was. Raises ValueError or OSError where the data cannot tell.
+    """
+    target = config.data.get("_target_")
+    if target is None:
+        return False
+    check_name(target)
+    facts = getattr(resolve(target), "facts", None)  # a LightningDataModule from elsewhere has none
+    blank = [str(key) for key in config.data if config.data._get_node(key)._is_none()]
+    if facts is None or not blank:
+        return False
+    found = facts(**plain(config.data))
+    filled = {key: found[key] for key in blank if key in found}
+    for key, value in filled.items():
+        OmegaConf.update(config, f"data.{key}", value)
+    return bool(filled)
+
+
 def check(config: DictConfig) -> None:
     """Raise ValueError, in one line with key, value and cure, for the first thing that could not work."""
+    fill(config)
     resolved = plain(config)
     for _, node in targets(resolved):
         check_name(node["_target_"])  # all names, before the first import

@@ -20,8 +20,7 @@ IRRELEVANT = (
     "callback.lr_monitor",
     "callback.checkpoint.folder",
     "data_dir",
-    "data.read.data_dir",
-    "data.read.root",
+    "data.data_dir",
     "data.workers",
     "trainer.callbacks",
     "trainer.logger",
@@ -36,6 +35,9 @@ IRRELEVANT = (
 def config_hash(config: Mapping[str, Any]) -> str:
     """Return the sha256, in hexadecimal, of a resolved config without what does not change the result."""
     relevant = copy.deepcopy(dict(config))
+    data, data_dir = relevant.get("data"), str(relevant.get("data_dir"))
+    if isinstance(data, dict) and "root" in data:  # which folder matters, where it lies does not
+        data["root"] = str(data["root"]).removeprefix(data_dir)
     for path in IRRELEVANT:
         *parents, key = path.split(".")
         node: Any = relevant

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from src.data.mix import Mix
 from src.data.prepare import Augment, generator
 
 Batch = tuple[Tensor, Tensor]
-ORDER, AUGMENT = 0, 1  # what a generator is for, so that the two never share their numbers
+ORDER, AUGMENT, MIX = 0, 1, 2  # what a generator is for, so that the two never share their numbers
 
 
 class Images(Protocol):
@@ -70,6 +71,7 @@ class Batches:
         drop_last: bool,
         normalize: Callable[[Tensor], Tensor],
         augment: Augment | None = None,
+        mix: Mix | None = None,
     ):
         self.fetch = fetch
         self.sampler = order  # the name under which Lightning looks for `set_epoch`
@@ -78,6 +80,7 @@ class Batches:
         self.drop_last = drop_last
         self.normalize = normalize
         self.augment = augment
+        self.mix = mix
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -96,7 +99,8 @@ class Batches:
         for step, (x_B, y_B) in enumerate(self.fetch(indices)):
             if self.augment:
                 x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step))
-            yield self.normalize(x_B), y_B
+            x_B = self.normalize(x_B)
+            yield self.mix(x_B, y_B, generator(seed, MIX, epoch, step)) if self.mix else (x_B, y_B)
 
 
 def from_memory(images_N: Tensor, target_N: Tensor) -> Fetch:

@@ -7,14 +7,17 @@ set in scikit-learn: the last 360 samples are the test set, from other writers t
 import torch
 from torch import Tensor
 
+from src.data.dataset import dataset
+
 TEST_SAMPLES = 360
 
 
-def digits(*, train: bool) -> tuple[Tensor, Tensor]:
+@dataset()
+def digits(*, split: str) -> tuple[Tensor, Tensor]:
     """Return images (N, 1, 8, 8) as uint8 in 0..255 (stored as 0..16) and labels (N,) in 0..9."""
     from sklearn.datasets import load_digits  # 0.3 s that only this dataset needs
 
     bunch = load_digits()
     images_NCHW = torch.from_numpy(bunch.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
-    part = slice(None, -TEST_SAMPLES) if train else slice(-TEST_SAMPLES, None)
+    part = slice(-TEST_SAMPLES, None) if split == "test" else slice(None, -TEST_SAMPLES)
     return images_NCHW[part], torch.from_numpy(bunch.target)[part]

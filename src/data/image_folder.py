@@ -1,60 +1,149 @@
-"""Images in class folders, `root/train/<class>/*` and `root/test/<class>/*`, decoded by Pillow whatever their mode.
+"""Image files in class folders: `root/{train,val,test}/<class>/*`, or one tree `root/<class>/*` that is split.
 
-Shapes: N samples, C channels.
+Shapes: N samples, C channels, H height, W width.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
+from torchvision.io import ImageReadMode, decode_image
 
+from src.data.dataset import dataset
 from src.data.prepare import from_pil
+
+SPLITS = ("train", "val", "test")
+IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # what torchvision's weights expect
+IMAGENET_GREY = {"mean": [0.449], "std": [0.226]}  # the averages of these
+LARGEST = 224  # pixels a side where the images say nothing better
+LOOKED_AT = 100  # files whose headers tell the size and the mode of all
 
 
 class Files:
-    """Image files by position, each decoded when it is asked for, as uint8 (C, size, size)."""
+    """Image files by position, each decoded when it is asked for, as uint8 (C, H, W) of its own size."""
 
-    def __init__(self, paths: Sequence[Path], *, channels: int, size: int):
+    def __init__(self, paths: Sequence[Path], *, channels: int):
         self.paths = paths
         self.channels = channels
-        self.size = size
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        """Return the image's middle, scaled so that the shorter side fits; raises ValueError that names a bad file."""
-        path = self.paths[index]
-        try:
-            with Image.open(path) as image:
-                return from_pil(ImageOps.fit(image.convert("RGB"), (self.size, self.size)), self.channels)
-        except (OSError, SyntaxError) as error:  # Pillow raises either for a damaged file
-            raise ValueError(f"{path} is no image that can be read ({error}): replace or remove it") from error
+        return decoded(self.paths[index], channels=self.channels)
 
 
-def image_folder(
-    root: str, *, labels: Sequence[str], channels: int, image_size: int, train: bool
-) -> tuple[Files, Tensor]:
-    """Return the images of `root/train` or `root/test` and their class numbers (N,), positions in `labels`.
+def decoded(path: Path, *, channels: int) -> Tensor:
+    """Return an image file as uint8 (C, H, W), upright; raises ValueError that names a file that cannot be read.
+
+    torchvision's decoder is the faster one; what it refuses, and what has more than 8 bits or one frame, Pillow reads.
+    """
+    try:
+        mode = ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB
+        image_CHW = decode_image(str(path), mode=mode, apply_exif_orientation=True)
+        if image_CHW.dtype == torch.uint8 and image_CHW.ndim == 3:
+            return image_CHW
+    except RuntimeError:
+        pass
+    try:
+        with Image.open(path) as image:
+            return from_pil(ImageOps.exif_transpose(image), channels)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow raises any of these
+        raise ValueError(
+            f"{path} is no image that can be read ({error}): replace or remove it, or set data.on_bad_file=skip"
+        ) from error
+
+
+def facts(
+    *,
+    root: str,
+    labels: Sequence[str] | None = None,
+    channels: int | None = None,
+    image_size: int | None = None,
+    official: Sequence[str] | None = None,
+    **settings: Any,
+) -> Mapping[str, Any]:
+    """Return what a folder says of itself: class names, channels, image size, official splits, and what fits them.
+
+    `image_size` is the side of the images where they are squares of one size, else 224; `mean` and `std` are those
+    that torchvision's weights expect. Raises ValueError where the folder holds fewer than two classes.
+    """
+    top = Path(root)
+    trained = _folder(top, "train")
+    found: dict[str, Any] = {"labels": _class_names(trained)}
+    sizes, greys = _looked_at(trained, tuple(found["labels"]))
+    found["channels"] = channels or (1 if greys else 3)
+    found["image_size"] = next(iter(sizes)) if len(sizes) == 1 and max(sizes) <= LARGEST else LARGEST
+    found["official"] = [split for split in SPLITS if split == "train" or (_is_tree(top) and (top / split).is_dir())]
+    return found | (IMAGENET_GREY if found["channels"] == 1 else IMAGENET)
+
+
+@dataset(facts=facts)
+def image_folder(root: str, *, labels: Sequence[str], channels: int = 3, split: str) -> tuple[Files, Tensor]:
+    """Return the images of a split and their class numbers (N,), positions in `labels`.
 
     Raises FileNotFoundError where the folder is missing, ValueError where a class is missing or has no image.
     """
-    folder = Path(root) / ("train" if train else "test")
+    folder = _folder(Path(root), split)
+    names = _class_names(folder)
+    if absent := [name for name in labels if name not in names]:
+        raise ValueError(f"{folder} has no folder of the class {absent[0]}: add it, or leave it out of data.labels")
+    if unknown := [name for name in names if name not in labels]:
+        raise ValueError(f"{folder} has a folder {unknown[0]}, but data.labels={list(labels)}: add it there")
+    found = [_images(folder / name) for name in labels]
+    numbers = [number for number, paths in enumerate(found) for _ in paths]
+    return Files([path for paths in found for path in paths], channels=channels), torch.tensor(numbers)
+
+
+def _is_tree(root: Path) -> bool:
+    """Whether `root` has a folder per split, not one per class."""
+    return (root / "train").is_dir()
+
+
+def _folder(root: Path, split: str) -> Path:
+    folder = root / split if _is_tree(root) else root
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"{folder} does not exist: put a folder per class there, or set data_dir=FOLDER or DATA_DIR"
+            f"{folder} does not exist: put a folder per class there, "
+            f"or set data.root=FOLDER, data_dir=FOLDER or the environment variable DATA_DIR"
         )
-    classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    if classes != sorted(labels):
-        raise ValueError(f"{folder} holds the classes {', '.join(classes) or 'none'}, but data.labels={list(labels)}")
+    return folder
+
+
+def _class_names(folder: Path) -> list[str]:
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    if len(names) < 2:
+        raise ValueError(
+            f"{folder} holds {f'one class, {names[0]}' if names else 'no class'}: "
+            f"put a folder of images per class there, two classes or more"
+        )
+    return names
+
+
+def _images(folder: Path) -> list[Path]:
     extensions = Image.registered_extensions()
-    paths, numbers = [], []
-    for number, name in enumerate(labels):
-        found = sorted(path for path in (folder / name).iterdir() if path.suffix.lower() in extensions)
-        if not found:
-            raise ValueError(f"{folder / name} holds no image: add some, or remove the folder and the class")
-        paths += found
-        numbers += [number] * len(found)
-    return Files(paths, channels=channels, size=image_size), torch.tensor(numbers)
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in extensions)
+    if not found:
+        raise ValueError(f"{folder} holds no image: add some, or remove the folder and the class")
+    return found
+
+
+@lru_cache(maxsize=8)  # every job of a sweep asks
+def _looked_at(folder: Path, names: tuple[str, ...]) -> tuple[Counter[int], bool]:
+    """Return how often each side length occurs, and whether all are grey; of some files, evenly chosen, by headers."""
+    paths = [path for name in names for path in _images(folder / name)]
+    sides: Counter[int] = Counter()
+    modes = set()
+    for path in paths[:: max(1, len(paths) // LOOKED_AT)]:
+        try:
+            with Image.open(path) as image:
+                sides.update(image.size)
+                modes.add(image.mode)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # named when it is decoded
+            continue
+    return sides, bool(modes) and modes <= {"1", "L", "LA", "I;16"}

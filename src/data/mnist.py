@@ -10,31 +10,34 @@ from pathlib import Path
 from torch import Tensor
 from torchvision.datasets import MNIST, FashionMNIST
 
+from src.data.dataset import dataset
 from src.data.download import downloaded
 
 
-def mnist(data_dir: str, *, train: bool) -> tuple[Tensor, Tensor]:
+@dataset()
+def mnist(data_dir: str, *, split: str) -> tuple[Tensor, Tensor]:
     """Return images (N, 1, 28, 28) as uint8 and labels (N,) in 0..9, downloading them once."""
-    return _read(MNIST, data_dir, train)
+    return _read(MNIST, data_dir, split)
 
 
-def fashionmnist(data_dir: str, *, train: bool) -> tuple[Tensor, Tensor]:
+@dataset()
+def fashionmnist(data_dir: str, *, split: str) -> tuple[Tensor, Tensor]:
     """Return images (N, 1, 28, 28) as uint8 and labels (N,) in 0..9, downloading them once."""
-    return _read(FashionMNIST, data_dir, train)
+    return _read(FashionMNIST, data_dir, split)
 
 
-def _read(dataset: type[MNIST], data_dir: str, train: bool) -> tuple[Tensor, Tensor]:
-    folder = Path(data_dir) / dataset.__name__ / "raw"
-    names = [Path(name).stem for name, _ in dataset.resources]  # train images, train labels, test images, test labels
+def _read(source: type[MNIST], data_dir: str, split: str) -> tuple[Tensor, Tensor]:
+    folder = Path(data_dir) / source.__name__ / "raw"
+    names = [Path(name).stem for name, _ in source.resources]  # train images, train labels, test images, test labels
     if not all((folder / name).is_file() for name in names):
-        downloaded(lambda: dataset(data_dir, download=True), folder, names)
-    wanted = [folder / name for name in (names[:2] if train else names[2:])]
+        downloaded(lambda: source(data_dir, download=True), folder, names)
+    wanted = [folder / name for name in (names[2:] if split == "test" else names[:2])]
     images, labels = [_checked_idx(path, dimensions)[0] for path, dimensions in zip(wanted, (3, 1), strict=True)]
     if images != labels:
         raise ValueError(
             f"{wanted[0]} holds {images} images, but {wanted[1]} {labels} labels: delete both and fetch them again"
         )
-    loaded = dataset(data_dir, train=train)
+    loaded = source(data_dir, train=split != "test")
     return loaded.data.unsqueeze(1), loaded.targets
 
 

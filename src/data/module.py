@@ -4,9 +4,8 @@ Shapes: N samples, C channels, H height, W width, D features.
 """
 
 import logging
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import lightning
@@ -16,28 +15,36 @@ from torchvision.transforms.v2 import functional as F
 
 from src.data.batches import Batch, Batches, Fetch, Images, Order, from_memory, from_workers
 from src.data.choose import choose, class_numbers
-from src.data.prepare import Augment, Normalize, from_pil, resize
-from src.data.split import train_val_indices
+from src.data.mix import Mix
+from src.data.prepare import Augment, Normalize, fit, from_pil, resize
+from src.data.split import cut
+from src.data.stored import Resized, stored
 
 log = logging.getLogger(__name__)
 
 TASKS = ("binary", "multiclass", "regression")
+STAGES = {"fit": ("train", "val"), "validate": ("train", "val"), "test": ("test",)}
 Read = Callable[..., tuple[Images, Tensor]]
 
 
 class Data(lightning.LightningDataModule):
     """Train, val and test batches of one dataset, in memory where it fits.
 
-    `read(train=True | False)` gives the official training or test set: stored samples (N, C, H, W) or (N, D), and
-    targets (N,) as class numbers, or numbers for regression. Validation is cut from the training set by `split_seed`;
-    `fit` never reads the test set.
+    `read(split=...)` gives an `official` split of the dataset: stored samples (N, C, H, W) or (N, D), or images that
+    decode on demand, and targets (N,) as class numbers, or numbers for regression. `splits` are those that are served;
+    what is not official is cut from the training set by `split_seed`: `val_fraction` and `test_fraction` of it. `fit`
+    serves no test sample. With `shared_split` the training set is every split, as of a truth table.
 
     `shape`, `classes` and `task` are facts that the config states; `setup` verifies them and raises ValueError where
     the data disagree. `labels` name what the dataset's numbers mean where `classes` is a choice of them: samples of
-    other classes are left out, and the chosen ones renumbered in their order. `splits` are those the dataset has; with
-    `shared_split` the training set serves as every split, as a truth table does. An epoch goes `passes` times through
-    the training set, which spares tiny datasets the cost of thousands of epochs. `workers` counts the processes that
-    stream where `in_memory` is false, or "auto" and the samples are no tensor that fits.
+    other classes are left out, and the chosen ones renumbered in their order.
+
+    With `image_size`, images are scaled to cover `shape` and cropped to it. Training images are augmented per sample:
+    a crop after `crop_padding`, or a `random_resized_crop` of (least, largest) share of the area, from images stretched
+    to `crop_from` pixels a side; a `horizontal_flip`; `mixup` and `cutmix` blend pairs. An epoch goes `passes` times
+    through the training set, which spares tiny datasets the cost of thousands of epochs. `workers` counts the processes
+    that stream where `in_memory` is false, or "auto" and the samples are no tensor that fits. `on_bad_file` says
+    whether a file that is no image is an error, stop, or left out, skip.
     """
 
     def __init__(
@@ -49,101 +56,103 @@ class Data(lightning.LightningDataModule):
         task: str,
         labels: Sequence[str] | None = None,
         splits: Sequence[str] = ("train", "val", "test"),
+        official: Sequence[str] = ("train", "test"),
         shared_split: bool = False,
+        val_fraction: float = 0.1,
+        test_fraction: float = 0.2,
+        split_seed: int = 0,
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
         scale: float = 255.0,
         normalize: bool = True,
         image_size: int | None = None,
+        crop_from: int | None = None,
+        random_resized_crop: Sequence[float] | None = None,
+        crop_padding: int = 0,
+        horizontal_flip: bool = False,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
         batch_size: int = 100,
         drop_last: bool = False,
         shuffle: bool = True,
         passes: int = 1,
-        val_fraction: float = 0.1,
-        split_seed: int = 0,
         seed: int = 0,
-        crop_padding: int = 0,
-        horizontal_flip: bool = False,
         in_memory: bool | str = "auto",
         workers: int = 2,
+        on_bad_file: str = "stop",
     ):
         super().__init__()
-        if passes < 1:
-            raise ValueError(f"data.passes={passes}: an epoch goes through the training set at least once")
-        if batch_size < 1:
-            raise ValueError(f"data.batch_size={batch_size}: a batch has at least one sample")
-        if not 0 <= val_fraction < 1:
-            raise ValueError(f"data.val_fraction={val_fraction}: a share of the training set, from 0 up to but not 1")
-        if in_memory not in (True, False, "auto"):
-            raise ValueError(f"data.in_memory={in_memory}: choose true, false or auto")
-        if crop_padding < 0 or workers < 0:
-            raise ValueError(f"data.crop_padding={crop_padding}, data.workers={workers}: neither is below 0")
+        for name, fraction in (("val", val_fraction), ("test", test_fraction)):
+            if not 0 <= fraction < 1:
+                raise ValueError(
+                    f"data.{name}_fraction={fraction}: a share of the training set, from 0 up to but not 1"
+                )
         if normalize and len(mean) not in (1, shape[0]):
             raise ValueError(f"data.mean={list(mean)}: one for all, or one for each of the {shape[0]} channels")
-        _check_task(task, classes)
+        _check_choices(in_memory=in_memory, on_bad_file=on_bad_file, task=task)
+        _check_counts(
+            passes=(passes, 1), batch_size=(batch_size, 1), workers=(workers, 0), crop_padding=(crop_padding, 0)
+        )
+        _check_crop(random_resized_crop, crop_padding, (mixup, cutmix), shape)
+        if task == "binary" and len(classes or ()) != 2:
+            raise ValueError(
+                f"data.task=binary, but data.classes={classes}: name two classes, or set data.task=multiclass"
+            )
         self.read = read
         self.shape = tuple(shape)
         self.classes = None if classes is None else list(classes)
         self.task = task
         self.labels = self.classes if labels is None else list(labels)
-        self.splits = tuple(splits)
-        self.shared_split = shared_split
         self._numbers = class_numbers(self.classes or [], self.labels or [])
+        self.splits = tuple(splits)
+        self.official = tuple(official)
+        self.shared_split = shared_split
+        self.fractions = {"val": val_fraction, "test": test_fraction}
+        self.split_seed = split_seed
         self.normalize = Normalize(mean, std, scale=scale) if normalize else Normalize(scale=scale)
         self.image_size = image_size
+        self.crop_from = crop_from
+        box = None if random_resized_crop is None else (random_resized_crop[0], random_resized_crop[1])
+        self.augment = Augment(crop_padding, horizontal_flip, box, self.shape[1:])
+        self.mix = Mix(mixup, cutmix, len(self.classes or ()) if task == "multiclass" else 0)
         self.batch_size = batch_size
         self.drop_last = drop_last
         self.shuffle = shuffle
         self.passes = passes
-        self.val_fraction = val_fraction
-        self.split_seed = split_seed
         self.seed = seed
-        self.augment = Augment(crop_padding, horizontal_flip)
         self.in_memory = in_memory
         self.workers = workers
-        self.train_indices = self.val_indices = self.test_indices = torch.empty(0, dtype=torch.long)
-        self._stored: dict[bool, tuple[Images, Tensor]] = {}
+        self.on_bad_file = on_bad_file
+        self.indices = dict.fromkeys(("train", "val", "test"), torch.empty(0, dtype=torch.long))
+        self._sources: dict[str, tuple[Images, Tensor]] = {}
+        self._stored: dict[str, tuple[Images, Tensor, Tensor]] = {}
 
     def setup(self, stage: str) -> None:
-        """Read and verify the training set for `fit` and `validate`, the test set for `test`; each once."""
-        train = stage in ("fit", "validate") or self.shared_split
-        if train in self._stored:
-            return
-        self._stored[train] = images, _ = self._verified(*self.read(train=train))
-        if not train:
-            self.test_indices = torch.arange(len(images))
-            return
-        if self.shared_split:
-            self.train_indices = self.val_indices = self.test_indices = torch.arange(len(images))
-            return
-        self.train_indices, self.val_indices = train_val_indices(
-            len(images), val_fraction=self.val_fraction, seed=self.split_seed
-        )
-        if self.val_fraction and not len(self.val_indices):
-            raise ValueError(
-                f"data.val_fraction={self.val_fraction} of {len(images)} samples is none: raise it, or set 0"
-            )
-        batches = len(self.train_indices) / self.batch_size
-        if not len(self.train_indices) or (self.drop_last and batches < 1):
-            raise ValueError(
-                f"no training batch: {len(self.train_indices)} samples, data.batch_size={self.batch_size}, "
-                f"data.drop_last={self.drop_last}, data.val_fraction={self.val_fraction}: lower one of them"
-            )
+        """Read and verify what the stage needs: train and val for `fit` and `validate`, test for `test`; each once.
+
+        `indices` then says which samples of its official split each split is.
+        """
+        for split in STAGES[stage]:
+            if split not in self.splits:
+                if split == stage:
+                    raise ValueError(f"data.splits={list(self.splits)}: there is no {split} split: set {split}=false")
+                continue
+            if split not in self._stored:
+                self._stored[split] = self._prepared(split)
+        if stage == "fit":
+            self._check_batches()
 
     def train_dataloader(self) -> Batches:
         """Shuffled, augmented batches."""
-        order = Order(self.train_indices, seed=self.seed, shuffle=self.shuffle, passes=self.passes)
-        return self._batches(order, train=True, drop_last=self.drop_last, augment=self.augment)
+        return self._batches("train", shuffle=self.shuffle, passes=self.passes, drop_last=self.drop_last)
 
     def val_dataloader(self) -> Batches | list[Batches]:
         """Every sample of the validation split once, in order; no loader where the split is empty."""
-        if not len(self.val_indices):
-            return []
-        return self._batches(Order(self.val_indices, seed=self.seed, shuffle=False), train=True)
+        return self._batches("val") if len(self.indices["val"]) else []
 
     def test_dataloader(self) -> Batches:
-        """Every sample of the official test set once, in order."""
-        return self._batches(Order(self.test_indices, seed=self.seed, shuffle=False), train=self.shared_split)
+        """Every sample of the test split once, in order."""
+        return self._batches("test")
 
     def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
         """Return the batch as it is where it is there already, as in-memory batches are."""
@@ -158,18 +167,70 @@ class Data(lightning.LightningDataModule):
         if x_BCHW.shape[1] != channels:
             x_BCHW = x_BCHW[:, :3] if x_BCHW.shape[1] >= 3 else x_BCHW[:, :1]  # what follows is opacity
             x_BCHW = F.rgb_to_grayscale(x_BCHW) if channels == 1 else x_BCHW.expand(-1, channels, -1, -1)
-        return self.normalize(resize(x_BCHW, size))
+        return self.normalize(fit(x_BCHW, size))
 
-    def _batches(
-        self, order: Order, *, train: bool, drop_last: bool = False, augment: Augment | None = None
-    ) -> Batches:
+    def class_counts(self) -> Tensor:
+        """How many samples of each class the training split has, (K,)."""
+        _, target_N, rows_N = self._stored["train"]
+        return torch.bincount(target_N[rows_N], minlength=len(self.classes or ()))
+
+    def _prepared(self, split: str) -> tuple[Images, Tensor, Tensor]:
+        """Return stored samples, their targets, and which rows of them are the split's."""
+        source = "train" if self.shared_split or split not in self.official else split
+        if source not in self._sources:
+            self._sources[source] = self._verified(*self.read(split=source))
+        images, target_N = self._sources[source]
+        rows_N = self._cut(source, len(target_N))[split]
+        self.indices[split] = rows_N
+        if not len(rows_N):
+            return images, target_N, rows_N
+        crops = split == "train" and self.augment.random_resized_crop is not None
+        if not isinstance(images, Tensor):
+            size = partial(_one, self._stretched if crops else self._fitted)
+            resized = Resized(images, rows_N.tolist(), size)
+            images, kept_N = stored(resized, in_memory=self.in_memory, on_bad_file=self.on_bad_file)
+            self.indices[split] = rows_N[kept_N]
+            target_N, rows_N = target_N[self.indices[split]], torch.arange(len(kept_N))
+        elif crops:
+            images = self._stretched(images)
+        else:  # shared by the splits that need the same
+            self._sources[source] = images, target_N = self._fitted(images), target_N
+        self._check_shape(images, crops=crops)
+        return images, target_N, rows_N
+
+    def _cut(self, source: str, samples: int) -> dict[str, Tensor]:
+        """Return which samples of an official split go to which of ours."""
+        everything_N = torch.arange(samples)
+        if self.shared_split:
+            return dict.fromkeys(self.splits, everything_N)
+        if source != "train":
+            return {source: everything_N}
+        fractions = {name: self.fractions[name] for name in self.splits if name not in ("train", *self.official)}
+        parts = cut(samples, fractions, seed=self.split_seed)
+        for name, fraction in fractions.items():
+            if fraction and not len(parts[name]):
+                raise ValueError(f"data.{name}_fraction={fraction} of {samples} samples is none: raise it, or set 0")
+        return parts
+
+    def _check_batches(self) -> None:
+        samples = len(self.indices["train"])
+        if not samples or (self.drop_last and samples < self.batch_size):
+            raise ValueError(
+                f"no training batch: {samples} samples, data.batch_size={self.batch_size}, "
+                f"data.drop_last={self.drop_last}, data.val_fraction={self.fractions['val']}: lower one of them"
+            )
+
+    def _batches(self, split: str, *, shuffle: bool = False, passes: int = 1, drop_last: bool = False) -> Batches:
+        images, target_N, rows_N = self._stored[split]
+        trains = split == "train"
         return Batches(
-            self._fetch(*self._stored[train]),
-            order,
+            self._fetch(images, target_N),
+            Order(rows_N, seed=self.seed, shuffle=shuffle, passes=passes),
             batch_size=self.batch_size,
             drop_last=drop_last,
             normalize=self.normalize,
-            augment=augment,
+            augment=self.augment if trains else None,
+            mix=self.mix if trains else None,
         )
 
     def _fetch(self, images: Images, target_N: Tensor) -> Fetch:
@@ -179,10 +240,7 @@ class Data(lightning.LightningDataModule):
         return from_memory(images.to(device), target_N.to(device))
 
     def _verified(self, images: Images, target_N: Tensor) -> tuple[Images, Tensor]:
-        """Return the samples in the stated shape.
-
-        Raise where channels, classes or task are not what the config states.
-        """
+        """Return the samples of the chosen classes; raise where classes or task are not what the config states."""
         if not len(images) or len(images) != len(target_N):
             raise ValueError(
                 f"{len(images)} samples and {len(target_N)} targets: a dataset has as many of each, and some"
@@ -195,49 +253,60 @@ class Data(lightning.LightningDataModule):
                     f"label {wrong} in the data, but data.classes names {len(self.labels)} classes, "
                     f"0 to {len(self.labels) - 1}: name every class in data.classes"
                 )
-        if self.classes != self.labels:
-            images, target_N = choose(images, target_N, self._numbers)
-        if not isinstance(images, Tensor):
-            images = self._decoded(images)
-        if isinstance(images, Tensor) and images.ndim == 4 and self.image_size and images.shape[2:] != self.shape[1:]:
-            log.debug("images of %d x %d are resized to %d x %d", *images.shape[2:], *self.shape[1:])
-            images = resize(images, self.shape[1:])
+        return choose(images, target_N, self._numbers) if self.classes != self.labels else (images, target_N)
+
+    def _fitted(self, images_NCHW: Tensor) -> Tensor:
+        """Return images scaled to cover `shape` and cropped to it, where an `image_size` is given."""
+        size = self.shape[1:]
+        if images_NCHW.ndim != 4 or not self.image_size or images_NCHW.shape[2:] == size:
+            return images_NCHW
+        log.debug("images of %d x %d are resized to %d x %d", *images_NCHW.shape[2:], *size)
+        return fit(images_NCHW, size)
+
+    def _stretched(self, images_NCHW: Tensor) -> Tensor:
+        """Return images stretched to `crop_from` pixels a side, from which random boxes are cut."""
+        return images_NCHW if self.crop_from is None else resize(images_NCHW, (self.crop_from, self.crop_from))
+
+    def _check_shape(self, images: Images, *, crops: bool) -> None:
         found = tuple(images[0].shape)
+        if crops:  # the box brings height and width to what is stated
+            found = (found[0], *self.shape[1:])
         if found != self.shape:
             raise ValueError(
                 f"samples have shape {list(found)}, but data.shape={list(self.shape)}: set data.shape={list(found)}"
             )
-        return images, target_N
-
-    def _decoded(self, images: Images) -> Images:
-        """Return one tensor where that is wanted and fits in half of the free memory, else the images."""
-        if not self.in_memory:
-            return images
-        wanted = images[0].numel() * len(images)
-        if self.in_memory == "auto" and wanted > _free_memory_bytes() / 2:
-            log.info("%.1f GB of images do not fit in memory: streamed by data.workers=%d", wanted / 1e9, self.workers)
-            return images
-        stored_N = torch.empty(len(images), *images[0].shape, dtype=images[0].dtype)
-
-        def decode(index: int) -> None:
-            stored_N[index] = images[index]
-
-        with ThreadPoolExecutor() as pool:  # decoders release Python's lock
-            for _ in pool.map(decode, range(len(images))):
-                pass  # a decoder's error is raised here
-        return stored_N
 
 
-def _free_memory_bytes() -> float:
-    """The memory that is free now, or infinity on a system that does not say (macOS, Windows)."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError):
-        return float("inf")
+def _one(size: Callable[[Tensor], Tensor], image_CHW: Tensor) -> Tensor:
+    return size(image_CHW[None])[0] if image_CHW.ndim == 3 else image_CHW
 
 
-def _check_task(task: str, classes: Sequence[str] | None) -> None:
-    if task not in TASKS:
-        raise ValueError(f"data.task={task}: choose from {', '.join(TASKS)}")
-    if task == "binary" and len(classes or ()) != 2:
-        raise ValueError(f"data.task=binary, but data.classes={classes}: name two classes, or set data.task=multiclass")
+def _check_choices(**given: object) -> None:
+    choices: dict[str, tuple[object, ...]] = {
+        "in_memory": (True, False, "auto"),
+        "on_bad_file": ("stop", "skip"),
+        "task": TASKS,
+    }
+    for name, value in given.items():
+        if value not in choices[name]:
+            words = ", ".join(str(choice).lower() for choice in choices[name])
+            raise ValueError(f"data.{name}={value}: choose from {words}")
+
+
+def _check_counts(**given: tuple[int, int]) -> None:
+    for name, (value, least) in given.items():
+        if value < least:
+            raise ValueError(f"data.{name}={value}: set at least {least}")
+
+
+def _check_crop(
+    box: Sequence[float] | None, crop_padding: int, mixing: tuple[float, float], shape: Sequence[int]
+) -> None:
+    if (box is not None or crop_padding or mixing[1]) and len(shape) != 3:
+        raise ValueError(f"data.shape={list(shape)}: crops and data.cutmix are for images: set them to 0 or null")
+    if box is None:
+        return
+    if len(box) != 2 or not 0 < box[0] <= box[1] <= 1:
+        raise ValueError(f"data.random_resized_crop={list(box)}: two shares of the area, the smaller first, in (0, 1]")
+    if crop_padding:
+        raise ValueError(f"data.crop_padding={crop_padding} and data.random_resized_crop: one crop or the other")

@@ -3,6 +3,7 @@
 Shapes: B batch, C channels, H height, W width.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,19 +62,36 @@ class Normalize:
 
 @dataclass(frozen=True)
 class Augment:
-    """Random crop after zero padding and random horizontal flip, one decision per sample."""
+    """Random crop and random horizontal flip, one decision per sample.
+
+    The crop is a window of the image after `crop_padding` zeros on each side; or, with `random_resized_crop`, a box
+    whose share of the area lies between these two and whose aspect ratio between 3/4 and 4/3, scaled to `size` (H, W)
+    (Szegedy et al. 2015, arXiv:1409.4842).
+    """
 
     crop_padding: int = 0
     horizontal_flip: bool = False
+    random_resized_crop: tuple[float, float] | None = None
+    size: tuple[int, ...] = ()
 
     def __bool__(self) -> bool:
-        return self.crop_padding > 0 or self.horizontal_flip
+        return self.crop_padding > 0 or self.horizontal_flip or self.random_resized_crop is not None
 
     def __call__(self, x_BCHW: Tensor, random: torch.Generator) -> Tensor:
-        """Return a batch of the same shape and dtype.
+        """Return a batch of the same dtype, and of the same shape but for the resized crop.
 
         The numbers come from `random`, on the CPU, so that every device sees the same.
         """
+        if self.random_resized_crop:
+            boxes_B4 = _boxes(len(x_BCHW), x_BCHW.shape[-2:], self.random_resized_crop, random)
+            crops = [
+                F.resized_crop(x_CHW, *box, list(self.size), antialias=True)
+                for x_CHW, box in zip(x_BCHW, boxes_B4.tolist(), strict=True)
+            ]
+            x_BCHW = torch.stack(crops)
+        return self._shifted(x_BCHW, random) if self.crop_padding or self.horizontal_flip else x_BCHW
+
+    def _shifted(self, x_BCHW: Tensor, random: torch.Generator) -> Tensor:
         B, C, H, W = x_BCHW.shape
         pad = self.crop_padding
         offset_B2 = torch.randint(0, 2 * pad + 1, (B, 2), generator=random)
@@ -85,9 +103,38 @@ class Augment:
         return padded_BCHW.flatten(2).gather(2, index_B1P.expand(B, C, H * W)).view(B, C, H, W)
 
 
+TRIES = 10  # boxes drawn before the whole image is taken, as torchvision's RandomResizedCrop does
+
+
+def _boxes(samples: int, size: Sequence[int], scale: tuple[float, float], random: torch.Generator) -> Tensor:
+    """Return (top, left, height, width) of a box per sample, (B, 4): the first of some tries that fits in `size`."""
+    H, W = size
+    area_BT = torch.empty(samples, TRIES).uniform_(*scale, generator=random) * (H * W)
+    ratio_BT = torch.empty(samples, TRIES).uniform_(math.log(3 / 4), math.log(4 / 3), generator=random).exp()
+    place_B2 = torch.rand(samples, 2, generator=random)
+    height_BT = (area_BT / ratio_BT).sqrt().round().clamp(min=1)
+    width_BT = (area_BT * ratio_BT).sqrt().round().clamp(min=1)
+    fits_BT = (height_BT <= H) & (width_BT <= W)
+    first_B = fits_BT.int().argmax(dim=1, keepdim=True)
+    found_B = fits_BT.any(dim=1)
+    height_B = torch.where(found_B, height_BT.gather(1, first_B).squeeze(1), torch.tensor(float(H)))
+    width_B = torch.where(found_B, width_BT.gather(1, first_B).squeeze(1), torch.tensor(float(W)))
+    top_B = (place_B2[:, 0] * (H - height_B + 1)).floor()
+    left_B = (place_B2[:, 1] * (W - width_B + 1)).floor()
+    return torch.stack([top_B, left_B, height_B, width_B], dim=1).long()
+
+
 def resize(x_NCHW: Tensor, size: Sequence[int], *, chunk: int = 4096) -> Tensor:
-    """Return images of `size` (H, W), bilinear, antialiased, `chunk` at a time."""
+    """Return images stretched to `size` (H, W), bilinear, antialiased, `chunk` at a time."""
     return torch.cat([F.resize(part, list(size), antialias=True) for part in x_NCHW.split(chunk)])
+
+
+def fit(x_NCHW: Tensor, size: Sequence[int]) -> Tensor:
+    """Return the images' middle in `size` (H, W): scaled to cover it, aspect ratio kept, then cropped."""
+    old, new = x_NCHW.shape[-2:], tuple(size)
+    scale = max(side / had for side, had in zip(new, old, strict=True))
+    covering = [max(side, int(had * scale)) for side, had in zip(new, old, strict=True)]
+    return F.center_crop(resize(x_NCHW, covering) if tuple(old) != tuple(covering) else x_NCHW, list(new))
 
 
 def from_pil(image: Image, channels: int) -> Tensor:

@@ -1,18 +1,23 @@
-"""Which samples of the official training set are for training and which for validation.
+"""Which samples of an official split are for training and which are cut off it.
 
 Shapes: N samples.
 """
+
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
 
 
-def train_val_indices(samples: int, *, val_fraction: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the indices (train_N, val_N) of a random cut, each sorted, the same on every machine.
+def cut(samples: int, fractions: Mapping[str, float], *, seed: int) -> dict[str, Tensor]:
+    """Return indices (N,) by split of a random cut, each sorted, the same on every machine: "train" is what is left.
 
-    `val_fraction` in [0, 1) is the share cut off for validation; 0 keeps every sample for training and leaves val
-    empty.
+    `fractions` are the shares in [0, 1) that go to the other splits; 0 leaves one empty.
     """
-    val_samples = round(samples * val_fraction)
     order_N = torch.randperm(samples, generator=torch.Generator().manual_seed(seed))
-    return order_N[val_samples:].sort().values, order_N[:val_samples].sort().values
+    parts, start = {}, 0
+    for split, fraction in fractions.items():
+        end = start + round(samples * fraction)
+        parts[split] = order_N[start:end].sort().values
+        start = end
+    return {"train": order_N[start:].sort().values} | parts

@@ -104,7 +104,7 @@ def test_a_forbidden_module_is_not_even_imported(trap: Path) -> None:
 
 
 def test_the_command_neither_imports_nor_calls_what_a_config_names(trap: Path, train: Command) -> None:
-    places = ("model.net._target_", "data.read._target_", "optimizer._target_", "callback.checkpoint._target_")
+    places = ("model.net._target_", "data._target_", "optimizer._target_", "callback.checkpoint._target_")
     for place in (*places, "+trainer.profiler._target_", "+callback.x._target_", "+model.loss.x._target_"):
         assert "not on the allow-list" in train(f"{place}=trap.call").error
     assert not trap.exists()

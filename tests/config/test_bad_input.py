@@ -51,7 +51,7 @@ BEFORE_COMPUTE = {  # arguments: what the line names
     "a metric that does not exist": (["model.metrics=[acuracy]"], ["acuracy", "did you mean accuracy?"]),
     "target outside the list": (["model.net._target_=os.system"], ["os.system", "ALLOWED_TARGETS"]),
     "target that is not there": (["model.net._target_=src.net.nothing.Nothing"], ["src.net.nothing.Nothing"]),
-    "no samples in a batch": (["data.batch_size=0"], ["data.batch_size=0", "at least one"]),
+    "no samples in a batch": (["data.batch_size=0"], ["data.batch_size=0", "at least 1"]),
     "a share that is none": (["data.val_fraction=1.5"], ["data.val_fraction=1.5"]),
     "an impossible rate": (["optimizer.lr=-1"], ["optimizer", "-1"]),
     "an image too small": (["model=lenet5", "data.image_size=8"], ["[1, 8, 8]", "set data.image_size=16"]),

@@ -11,7 +11,7 @@ from tests import toy
 def test_files_are_read_exactly_in_their_order(tmp_path, monkeypatch, train):
     written = toy.cifar10_files(tmp_path)
     toy.accept_cifar10(monkeypatch, tmp_path)
-    images_NCHW, target_N = cifar10(str(tmp_path), train=train)
+    images_NCHW, target_N = cifar10.read(str(tmp_path), split="train" if train else "test")
     assert images_NCHW.dtype == torch.uint8
     assert target_N.dtype == torch.int64
     assert images_NCHW.is_contiguous()
@@ -29,7 +29,7 @@ def test_a_corrupt_file_is_named(tmp_path, monkeypatch, name, damage):
     content[len(content) // 2] ^= 1
     path.write_bytes(content if damage == "flipped bit" else content[:-10])
     with pytest.raises(ValueError, match=r"corrupt.*fetch it again") as error:
-        cifar10(str(tmp_path), train=True)
+        cifar10.read(str(tmp_path), split="train")
     assert str(path) in str(error.value)
     assert "data_batch_1" not in str(error.value)
 
@@ -41,12 +41,12 @@ def test_a_missing_file_without_network_is_named_with_its_folder_and_a_cure(tmp_
     folder = tmp_path / "cifar-10-batches-py"
     (folder / name).unlink()
     with pytest.raises(FileNotFoundError, match="data_dir=") as error:
-        cifar10(str(tmp_path), train=True)
+        cifar10.read(str(tmp_path), split="train")
     assert f"{name} not found in {folder}" in str(error.value)
 
 
 def test_an_empty_folder_without_network_names_every_file_and_stays_empty(tmp_path):
     with pytest.raises(FileNotFoundError, match="download failed") as error:
-        cifar10(str(tmp_path), train=True)
+        cifar10.read(str(tmp_path), split="train")
     assert all(f"data_batch_{k}" in str(error.value) for k in range(1, 6))
     assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ from src.data.digits import digits
 
 
 def test_train_and_test_are_together_all_the_digits_exactly():
-    parts = [digits(train=train) for train in (True, False)]
+    parts = [digits.read(split="train" if train else "test") for train in (True, False)]
     assert [len(target_N) for _, target_N in parts] == [1437, 360]
     bunch = load_digits()
     images_NCHW = torch.cat([images for images, _ in parts])
@@ -20,4 +20,4 @@ def test_train_and_test_are_together_all_the_digits_exactly():
 
 @pytest.mark.parametrize("train", [True, False])
 def test_every_digit_is_in_both_sets(train):
-    assert digits(train=train)[1].unique().tolist() == list(range(10))
+    assert digits.read(split="train" if train else "test")[1].unique().tolist() == list(range(10))

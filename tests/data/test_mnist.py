@@ -18,7 +18,7 @@ READERS = {"MNIST": mnist, "FashionMNIST": fashionmnist}
 @pytest.mark.parametrize("train", [True, False])
 def test_files_are_read_exactly(tmp_path, name, train):
     written = toy.mnist_files(tmp_path, name=name)
-    images_NCHW, target_N = READERS[name](str(tmp_path), train=train)
+    images_NCHW, target_N = READERS[name].read(str(tmp_path), split="train" if train else "test")
     assert images_NCHW.dtype == torch.uint8
     assert target_N.dtype == torch.int64
     assert images_NCHW.shape[1:] == (1, 28, 28)
@@ -29,7 +29,7 @@ def test_files_are_read_exactly(tmp_path, name, train):
 def test_the_two_datasets_are_not_mistaken_for_each_other(tmp_path):
     toy.mnist_files(tmp_path, name="MNIST")
     with pytest.raises(FileNotFoundError, match="FashionMNIST"):
-        fashionmnist(str(tmp_path), train=True)
+        fashionmnist.read(str(tmp_path), split="train")
 
 
 def truncated(path: Path) -> None:
@@ -70,9 +70,9 @@ def test_a_damaged_file_is_named(tmp_path, damage, train, kind):
     path = tmp_path / "MNIST" / "raw" / toy.IDX_NAMES[train][kind]
     damage(path)
     with pytest.raises(ValueError, match="fetch it again") as error:
-        mnist(str(tmp_path), train=train)
+        mnist.read(str(tmp_path), split="train" if train else "test")
     assert str(path) in str(error.value)
-    mnist(str(tmp_path), train=not train)  # the other set is whole
+    mnist.read(str(tmp_path), split="test" if train else "train")  # the other set is whole
 
 
 @pytest.mark.parametrize(("source", "target"), [(0, 1), (1, 0)])
@@ -81,7 +81,7 @@ def test_labels_in_place_of_images_and_images_in_place_of_labels_are_named(tmp_p
     names = [tmp_path / "MNIST" / "raw" / name for name in toy.IDX_NAMES[True]]
     names[target].write_bytes(names[source].read_bytes())
     with pytest.raises(ValueError, match="fetch it again") as error:
-        mnist(str(tmp_path), train=True)
+        mnist.read(str(tmp_path), split="train")
     assert str(names[target]) in str(error.value)
 
 
@@ -90,7 +90,7 @@ def test_more_images_than_labels_is_an_error_that_names_both_files(tmp_path):
     labels = tmp_path / "MNIST" / "raw" / toy.IDX_NAMES[True][1]
     labels.write_bytes(toy.idx(written[True][1][:-1]))
     with pytest.raises(ValueError, match=r"60 images.* 59 labels") as error:
-        mnist(str(tmp_path), train=True)
+        mnist.read(str(tmp_path), split="train")
     assert all(name in str(error.value) for name in toy.IDX_NAMES[True])
 
 
@@ -101,7 +101,7 @@ def test_missing_files_without_network_are_named_with_their_folder_and_a_cure(tm
     missing = toy.IDX_NAMES[True][0]
     (folder / missing).unlink()
     with pytest.raises(FileNotFoundError, match="data_dir=") as error:
-        READERS[name](str(tmp_path), train=True)
+        READERS[name].read(str(tmp_path), split="train")
     assert f"{missing} not found in {folder}" in str(error.value)
     assert toy.IDX_NAMES[False][0] not in str(error.value)
     assert capfd.readouterr().out == ""
@@ -109,7 +109,7 @@ def test_missing_files_without_network_are_named_with_their_folder_and_a_cure(tm
 
 def test_a_download_that_fails_leaves_no_folder_behind(tmp_path):
     with pytest.raises(FileNotFoundError):
-        mnist(str(tmp_path / "new"), train=True)
+        mnist.read(str(tmp_path / "new"), split="train")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -135,12 +135,12 @@ def read_only() -> Iterator[Path]:
 
 def test_a_read_only_folder_is_read(read_only):
     assert not os.access(read_only, os.W_OK)
-    images_NCHW, target_N = mnist(str(read_only), train=True)
+    images_NCHW, target_N = mnist.read(str(read_only), split="train")
     assert len(images_NCHW) == len(target_N) == 60
 
 
 def test_files_missing_from_a_read_only_folder_are_named_before_any_download(read_only):
     with pytest.raises(PermissionError, match=r"read-only.*data_dir=") as error:
-        fashionmnist(str(read_only), train=True)
+        fashionmnist.read(str(read_only), split="train")
     assert toy.IDX_NAMES[True][0] in str(error.value)
     assert str(read_only) in str(error.value)

@@ -20,13 +20,13 @@ CLASSES = [f"class {number}" for number in range(10)]
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3)
 
 
-def stored(train: bool, shape: tuple[int, ...] = SHAPE) -> tuple[Tensor, Tensor]:
-    pixels, labels_N = toy.images(60 if train else 20, shape, seed=train)
+def stored(split: str, shape: tuple[int, ...] = SHAPE) -> tuple[Tensor, Tensor]:
+    pixels, labels_N = toy.images(20 if split == "test" else 60, shape, seed=split != "test")
     return torch.from_numpy(pixels), torch.from_numpy(labels_N)
 
 
-def read(*, train: bool) -> tuple[Tensor, Tensor]:
-    return stored(train)
+def read(*, split: str) -> tuple[Tensor, Tensor]:
+    return stored(split)
 
 
 def data(read: Callable[..., Any] = read, **settings: Any) -> Data:
@@ -49,8 +49,8 @@ class Lazy:
         return self.images_NCHW[index]
 
 
-def read_lazily(*, train: bool) -> tuple[Lazy, Tensor]:
-    images_NCHW, target_N = stored(train)
+def read_lazily(*, split: str) -> tuple[Lazy, Tensor]:
+    images_NCHW, target_N = stored(split)
     return Lazy(images_NCHW), target_N
 
 
@@ -65,11 +65,11 @@ def test_every_sample_is_in_one_split_once_with_its_label():
     module.setup("test")
     fitted = [epoch(loader) for loader in (module.train_dataloader(), module.val_dataloader())]
     served = {
-        True: [torch.cat(parts) for parts in zip(*fitted, strict=True)],
-        False: list(epoch(module.test_dataloader())),
+        "train": [torch.cat(parts) for parts in zip(*fitted, strict=True)],
+        "test": list(epoch(module.test_dataloader())),
     }
-    for train, (x_NCHW, y_N) in served.items():
-        images_NCHW, target_N = stored(train)
+    for split, (x_NCHW, y_N) in served.items():
+        images_NCHW, target_N = stored(split)
         expected_NCHW = v2.functional.normalize(images_NCHW / 255, list(MEAN), list(STD))
         assert len(x_NCHW) == len(images_NCHW)
         nearest_N = torch.cdist(x_NCHW.flatten(1), expected_NCHW.flatten(1)).argmin(dim=1)
@@ -81,9 +81,9 @@ def test_every_sample_is_in_one_split_once_with_its_label():
 def test_fit_never_reads_the_test_set_and_reads_the_training_set_once(tmp_path):
     calls = []
 
-    def recording(*, train: bool) -> tuple[Tensor, Tensor]:
-        calls.append(train)
-        return stored(train)
+    def recording(*, split: str) -> tuple[Tensor, Tensor]:
+        calls.append(split)
+        return stored(split)
 
     module, trainer = data(recording), toy.trainer(tmp_path)
     model = Multiclass(
@@ -94,9 +94,9 @@ def test_fit_never_reads_the_test_set_and_reads_the_training_set_once(tmp_path):
     )
     trainer.fit(model, module)
     trainer.validate(model, module, verbose=False)
-    assert calls == [True]
+    assert calls == ["train"]
     trainer.test(model, module, verbose=False)
-    assert calls == [True, False]
+    assert calls == ["train", "test"]
 
 
 def test_only_training_batches_are_augmented_and_shuffled():
@@ -111,13 +111,13 @@ def test_only_training_batches_are_augmented_and_shuffled():
         again.sampler.set_epoch(1)
         assert torch.equal(epoch(first)[0], epoch(again)[0])
     assert not torch.equal(epoch(module.train_dataloader())[0], epoch(plain.train_dataloader())[0])
-    assert not torch.equal(epoch(plain.train_dataloader())[1], stored(True)[1][plain.train_indices])
+    assert not torch.equal(epoch(plain.train_dataloader())[1], stored("train")[1][plain.indices["train"]])
 
 
 def test_shuffle_false_serves_the_training_samples_in_their_order():
     module = data(shuffle=False)
     module.setup("fit")
-    assert torch.equal(epoch(module.train_dataloader())[1], stored(True)[1][module.train_indices])
+    assert torch.equal(epoch(module.train_dataloader())[1], stored("train")[1][module.indices["train"]])
 
 
 @pytest.mark.parametrize(("drop_last", "samples"), [(False, 60), (True, 56)])
@@ -133,7 +133,7 @@ def test_val_fraction_zero_serves_no_val_batch():
     module = data(val_fraction=0.0)
     module.setup("fit")
     assert list(module.val_dataloader()) == []
-    assert len(module.train_indices) == 60
+    assert len(module.indices["train"]) == 60
 
 
 @pytest.mark.parametrize("reader", [read, read_lazily])
@@ -166,8 +166,8 @@ def test_streaming_trains_to_the_same_bits_as_memory(tmp_path):
 @pytest.mark.parametrize("in_memory", [True, "auto"])
 def test_what_fits_in_memory_is_decoded_once(in_memory):
     module = data(read_lazily, in_memory=in_memory)
-    images, target_N = read_lazily(train=True)
-    module.read = lambda *, train: (images, target_N)
+    images, target_N = read_lazily(split="train")
+    module.read = lambda *, split: (images, target_N)
     module.setup("fit")
     decoded = images.decoded
     for _ in range(2):
@@ -177,8 +177,8 @@ def test_what_fits_in_memory_is_decoded_once(in_memory):
 
 def test_what_does_not_fit_in_memory_is_streamed(monkeypatch):
     monkeypatch.setattr(os, "sysconf", lambda name: 1)  # a machine with one byte
-    images, target_N = read_lazily(train=True)
-    module = data(lambda *, train: (images, target_N), workers=0)
+    images, target_N = read_lazily(split="train")
+    module = data(lambda *, split: (images, target_N), workers=0)
     module.setup("fit")
     assert images.decoded < 5
     assert len(epoch(module.train_dataloader())[1]) == 54
@@ -187,7 +187,7 @@ def test_what_does_not_fit_in_memory_is_streamed(monkeypatch):
 def test_image_size_resizes_stored_images_as_torchvision_does():
     module = data(shape=(3, 12, 12), image_size=12, val_fraction=0.0, shuffle=False)
     module.setup("fit")
-    resized_NCHW = v2.Resize((12, 12), antialias=True)(stored(True)[0])
+    resized_NCHW = v2.Resize((12, 12), antialias=True)(stored("train")[0])
     expected_NCHW = v2.functional.normalize(resized_NCHW / 255, list(MEAN), list(STD))
     torch.testing.assert_close(epoch(module.train_dataloader())[0], expected_NCHW)
 
@@ -195,7 +195,7 @@ def test_image_size_resizes_stored_images_as_torchvision_does():
 def test_normalize_false_serves_pixels_between_zero_and_one():
     module = data(normalize=False, val_fraction=0.0, shuffle=False)
     module.setup("fit")
-    torch.testing.assert_close(epoch(module.train_dataloader())[0], stored(True)[0] / 255)
+    torch.testing.assert_close(epoch(module.train_dataloader())[0], stored("train")[0] / 255)
 
 
 @pytest.mark.parametrize(
@@ -216,14 +216,14 @@ def test_facts_that_the_samples_contradict_are_refused_with_key_and_cure(setting
 
 
 def test_the_test_set_is_verified_too():
-    module = data(lambda *, train: stored(train) if train else (stored(False)[0], stored(False)[1] + 5))
+    module = data(lambda *, split: (stored(split)[0], stored(split)[1] + 5 * (split == "test")))
     module.setup("fit")
     with pytest.raises(ValueError, match=r"label 14.*data\.classes"):
         module.setup("test")
 
 
 def test_a_negative_label_is_refused():
-    module = data(lambda *, train: (stored(train)[0], stored(train)[1] - 1))
+    module = data(lambda *, split: (stored(split)[0], stored(split)[1] - 1))
     with pytest.raises(ValueError, match="label -1"):
         module.setup("fit")
 
@@ -231,7 +231,7 @@ def test_a_negative_label_is_refused():
 @pytest.mark.parametrize("samples", [(60, 59), (0, 0)])
 def test_missing_samples_are_refused(samples):
     images, targets = samples
-    module = data(lambda *, train: (stored(True)[0][:images], stored(True)[1][:targets]))
+    module = data(lambda *, split: (stored("train")[0][:images], stored("train")[1][:targets]))
     with pytest.raises(ValueError, match=f"{images} samples"):
         module.setup("fit")
 
@@ -255,7 +255,7 @@ def test_missing_samples_are_refused(samples):
 )
 def test_a_setting_that_cannot_be_is_refused_before_anything_is_read(settings, key):
     with pytest.raises(ValueError, match=key):
-        data(lambda *, train: pytest.fail("read"), **settings)
+        data(lambda *, split: pytest.fail("read"), **settings)
 
 
 @pytest.mark.parametrize("settings", [{"val_fraction": 0.999}, {"batch_size": 61, "drop_last": True}])
@@ -278,7 +278,7 @@ def test_passes_serve_the_training_set_that_often_in_an_epoch_each_time_in_anoth
     module = data(passes=3, val_fraction=0.0, batch_size=60)
     module.setup("fit")
     orders = [y_B.tolist() for _, y_B in module.train_dataloader()]
-    assert [sorted(order) for order in orders] == [sorted(stored(True)[1].tolist())] * 3
+    assert [sorted(order) for order in orders] == [sorted(stored("train")[1].tolist())] * 3
     assert orders[0] != orders[1] != orders[2]
 
 
@@ -296,7 +296,7 @@ def test_fewer_classes_are_those_samples_renumbered_in_the_order_of_their_names(
     module = data(labels=CLASSES, classes=["class 7", "class 2"], val_fraction=0.0, shuffle=False)
     module.setup("fit")
     x_NCHW, y_N = epoch(module.train_dataloader())
-    images_NCHW, target_N = stored(True)
+    images_NCHW, target_N = stored("train")
     keep_N = (target_N == 7) | (target_N == 2)
     torch.testing.assert_close(x_NCHW, v2.functional.normalize(images_NCHW[keep_N] / 255, list(MEAN), list(STD)))
     assert torch.equal(y_N, (target_N[keep_N] == 2).long())
@@ -345,9 +345,9 @@ def test_preprocess_gives_the_stated_shape_for_a_picture_of_any_size(size, shape
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 8, 8)])
 def test_preprocess_gives_a_stored_image_the_bits_that_training_saw(shape):
-    module = data(lambda *, train: stored(train, shape), shape=shape, mean=MEAN[: shape[0]], std=STD[: shape[0]])
+    module = data(lambda *, split: stored(split, shape), shape=shape, mean=MEAN[: shape[0]], std=STD[: shape[0]])
     module.setup("test")
-    images_NCHW, _ = stored(False, shape)
+    images_NCHW, _ = stored("test", shape)
     seen_NCHW, _ = epoch(module.test_dataloader())
     assert torch.equal(module.preprocess(images_NCHW), seen_NCHW)
     for image_CHW, seen_CHW in zip(images_NCHW, seen_NCHW, strict=True):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.transforms import v2
+from torchvision.transforms import RandomResizedCrop, v2
 from torchvision.transforms.v2 import functional as F
 
-from src.data.prepare import Augment, Normalize, generator, resize
+from src.data.prepare import Augment, Normalize, _boxes, fit, generator, resize
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
@@ -135,3 +135,48 @@ def test_resize_is_pillows_antialiased_bilinear(size, channels):
 def test_resize_in_chunks_is_resize_at_once():
     x_NCHW = pixels(7, 3, 10, 12)
     assert torch.equal(resize(x_NCHW, [5, 9], chunk=2), v2.Resize([5, 9], antialias=True)(x_NCHW))
+
+
+def test_a_random_resized_crop_is_torchvisions_of_the_same_box():
+    x_BCHW = torch.randint(0, 256, (5, 3, 40, 30), dtype=torch.uint8)
+    augment = Augment(random_resized_crop=(0.1, 1.0), size=(16, 16))
+    cropped_BCHW = augment(x_BCHW, generator(0, 1, 2, 3))
+    boxes_B4 = _boxes(5, (40, 30), (0.1, 1.0), generator(0, 1, 2, 3))
+    for cropped_CHW, x_CHW, (top, left, height, width) in zip(cropped_BCHW, x_BCHW, boxes_B4.tolist(), strict=True):
+        box_CHW = x_CHW[:, top : top + height, left : left + width]
+        assert torch.equal(cropped_CHW, v2.Resize((16, 16), antialias=True)(box_CHW))
+
+
+@pytest.mark.parametrize("size", [(256, 256), (60, 100), (20, 200)])
+def test_boxes_lie_inside_with_the_stated_areas_and_aspect_ratios(size):
+    H, W = size
+    top_B, left_B, height_B, width_B = _boxes(4000, size, (0.08, 1.0), generator(0, 1, 0, 0)).T
+    assert min(top_B.min(), left_B.min()) >= 0
+    assert (top_B + height_B).max() <= H
+    assert (left_B + width_B).max() <= W
+    share_B, ratio_B = height_B * width_B / (H * W), width_B / height_B
+    whole_B = (height_B == H) & (width_B == W)
+    assert share_B[~whole_B].min() > 0.07
+    assert ratio_B[~whole_B].min() > 0.7
+    assert ratio_B[~whole_B].max() < 1.42
+    if H == W:  # where torchvision's own draws come from the same distribution
+        image_CHW = torch.empty(1, H, W)
+        theirs = [RandomResizedCrop.get_params(image_CHW, [0.08, 1.0], [3 / 4, 4 / 3]) for _ in range(2000)]
+        their_share_B, their_height_B = torch.tensor([[h * w / (H * W), h] for _, _, h, w in theirs]).T
+        assert share_B.mean().item() == pytest.approx(their_share_B.mean().item(), abs=0.03)
+        assert height_B.float().std().item() == pytest.approx(their_height_B.std().item(), rel=0.1)
+
+
+def test_the_mirrored_half_of_resized_crops_is_their_mirror_image():
+    x_BCHW = torch.randint(0, 256, (64, 1, 20, 20), dtype=torch.uint8)
+    crops = Augment(random_resized_crop=(0.5, 0.5), size=(8, 8))(x_BCHW, generator(0, 1, 0, 0))
+    both = Augment(horizontal_flip=True, random_resized_crop=(0.5, 0.5), size=(8, 8))(x_BCHW, generator(0, 1, 0, 0))
+    mirrored_B = (crops != both).flatten(1).any(1)
+    assert torch.equal(both[mirrored_B], crops[mirrored_B].flip(-1))
+    assert 16 < mirrored_B.sum() < 48
+
+
+@pytest.mark.parametrize("size", [(32, 20), (20, 32), (224, 224), (9, 300)])
+def test_fit_is_the_shorter_side_scaled_and_the_middle_cut_as_torchvision_does(size):
+    x_NCHW = torch.randint(0, 256, (2, 3, *size), dtype=torch.uint8)
+    assert torch.equal(fit(x_NCHW, (16, 16)), v2.CenterCrop(16)(v2.Resize(16, antialias=True)(x_NCHW)))

@@ -23,11 +23,11 @@ FILES = {
 }
 
 
-def read(name: str, *, train: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def read(name: str, *, split: str) -> tuple[torch.Tensor, torch.Tensor]:
     file, reader, _, _ = FILES[name]
     if not (Path(DATA_DIR) / file).is_file():
         pytest.skip(f"{name} is not in DATA_DIR={DATA_DIR}")
-    return reader(DATA_DIR, train=train)
+    return reader.read(DATA_DIR, split=split)
 
 
 def stated(name: str) -> DictConfig:
@@ -46,8 +46,8 @@ def check_statistics(images_NCHW: torch.Tensor, name: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_real_dataset_has_the_published_sizes_and_classes(name):
-    for train, samples in ((True, FILES[name][2]), (False, FILES[name][3])):
-        images_NCHW, target_N = read(name, train=train)
+    for split, samples in (("train", FILES[name][2]), ("test", FILES[name][3])):
+        images_NCHW, target_N = read(name, split=split)
         assert len(images_NCHW) == samples
         assert target_N.unique().tolist() == list(range(len(stated(name).classes)))
         if name != "mnist":  # whose classes are not of one size
@@ -56,13 +56,13 @@ def test_a_real_dataset_has_the_published_sizes_and_classes(name):
 
 def test_the_real_mnist_has_the_published_number_of_each_digit():
     counts = [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert torch.bincount(read("mnist", train=True)[1]).tolist() == counts
+    assert torch.bincount(read("mnist", split="train")[1]).tolist() == counts
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_real_dataset_has_the_stated_channel_statistics(name):
-    check_statistics(read(name, train=True)[0], name)
+    check_statistics(read(name, split="train")[0], name)
 
 
 def test_the_digits_have_the_stated_channel_statistics():
-    check_statistics(digits(train=True)[0], "digits")
+    check_statistics(digits.read(split="train")[0], "digits")

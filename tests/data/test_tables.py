@@ -25,7 +25,7 @@ def data(read, **options):
     ],
 )
 def test_a_gate_is_numpys(gate, of):
-    x_N2, y_N = logic_gate(gate, train=True)
+    x_N2, y_N = logic_gate.read(gate, split="train")
     a, b = x_N2.numpy().astype(bool).T
     assert y_N.tolist() == of(a, b).astype(int).tolist()
     assert len({tuple(row) for row in x_N2.tolist()}) == 4
@@ -35,22 +35,22 @@ def test_a_gate_is_numpys(gate, of):
     ("gate", "weights", "bias"), [("and", (0.5, 0.5), -0.7), ("nand", (-0.5, -0.5), 0.7), ("or", (0.6, 0.6), -0.5)]
 )
 def test_the_hand_set_weights_of_the_text_make_the_same_table(gate, weights, bias):
-    x_N2, y_N = logic_gate(gate, train=True)
+    x_N2, y_N = logic_gate.read(gate, split="train")
     assert ((x_N2 @ torch.tensor(weights) + bias) > 0).long().tolist() == y_N.tolist()
 
 
 def test_xor_is_and_of_nand_and_or():
-    nand, either, xor = (logic_gate(gate, train=True)[1] for gate in ("nand", "or", "xor"))
+    nand, either, xor = (logic_gate.read(gate, split="train")[1] for gate in ("nand", "or", "xor"))
     assert (nand & either).tolist() == xor.tolist()
 
 
 def test_an_unknown_gate_lists_the_known():
     with pytest.raises(ValueError, match=r"gate=foo: choose from and, nand, or, xor"):
-        logic_gate("foo", train=True)
+        logic_gate.read("foo", split="train")
 
 
 def test_a_truth_table_serves_as_every_split():
-    table = data(lambda *, train: logic_gate("xor", train=train), shared_split=True)
+    table = data(lambda *, split: logic_gate.read("xor", split=split), shared_split=True)
     for stage in ("fit", "validate", "test"):
         table.setup(stage)
     for loader in (table.train_dataloader(), table.val_dataloader(), table.test_dataloader()):
@@ -60,7 +60,7 @@ def test_a_truth_table_serves_as_every_split():
 
 
 def test_least_squares_on_the_thermometer_is_the_published_line():
-    x_N1, y_N = temperature(train=True)
+    x_N1, y_N = temperature.read(split="train")
     slope, offset = np.polyfit(x_N1.squeeze(1).numpy() * 0.1, y_N.numpy(), 1)
     assert slope == pytest.approx(5.3677, abs=1e-3)
     assert offset == pytest.approx(-17.3048, abs=1e-3)
@@ -75,7 +75,7 @@ def test_an_epoch_of_three_passes_sees_each_sample_three_times_each_pass_in_its_
 
 
 def test_passes_over_a_table_are_full_batches():
-    table = data(lambda *, train: logic_gate("and", train=train), shared_split=True, passes=5)
+    table = data(lambda *, split: logic_gate.read("and", split=split), shared_split=True, passes=5)
     table.setup("fit")
     batches = list(table.train_dataloader())
     assert len(batches) == len(table.train_dataloader()) == 5
@@ -83,5 +83,6 @@ def test_passes_over_a_table_are_full_batches():
 
 
 def test_a_dataset_without_a_test_set_says_what_to_do():
-    with pytest.raises(ValueError, match="set test=false"):
-        temperature(train=False)
+    readings = temperature(shape=[1], classes=None, task="regression", splits=["train", "val"], val_fraction=0.2)
+    with pytest.raises(ValueError, match="there is no test split: set test=false"):
+        readings.setup("test")

@@ -46,7 +46,7 @@ def scored(folder: Path, task: str, names: list[str], split: str) -> tuple[dict[
         SIZES["train" if split == "val" else "test"], 4, MODELS[task][2], seed=2 - (split == "val")
     )
     if split == "val":
-        x_ND, target_N = x_ND[module.val_indices], target_N[module.val_indices]
+        x_ND, target_N = x_ND[module.indices["val"]], target_N[module.indices["val"]]
     with torch.no_grad():
         return {name: value.item() for name, value in trainer.callback_metrics.items()}, trained.net(x_ND), target_N
 
@@ -199,7 +199,7 @@ def test_accuracy_is_over_samples_and_not_averaged_over_classes(tmp_path):
 
     x_ND, target_N = torch.zeros(10, 4), torch.tensor([0] * 8 + [1, 2])  # says 0: right in 8 of 10, in 1 class of 3
     module = toy.tabular()
-    module.read = lambda *, train: (x_ND, target_N)
+    module.read = lambda *, split: (x_ND, target_N)
     trained = model("multiclass", metrics=["accuracy"])
     trained.net = Constant()
     trainer = toy.trainer(tmp_path)
