@@ -24,9 +24,10 @@ def main(cfg: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from src.config.build import build
-    from src.config.check import plain
+    from src.config.check import fill, plain
     from src.config.hash import config_hash
     from src.run.folder import shown
+    from src.run.pretrained import start_from
     from src.run.quiet import quiet
     from src.run.record import read, recording
     from src.run.resume import is_finished
@@ -35,6 +36,8 @@ def main(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     folder = shown(Path(hydra.runtime.output_dir))
     cfg.run = str(folder)
+    if fill(cfg):  # the folder's facts are part of the record
+        OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
     config = plain(cfg)
     facts = {"config_hash": config_hash(config), "seed": cfg.seed, "tags": config["tags"]}
     checkpoint = None
@@ -51,6 +54,9 @@ def main(cfg: DictConfig) -> float | None:
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     with quiet(), recording(folder, facts) as record:
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
+        weights = config["model"].get("weights")
+        if weights and checkpoint is None:
+            start_from(model.net, weights)
         train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode, checkpoint=checkpoint)
         if cfg.test and "test" in getattr(data, "splits", ("test",)):  # temperature has no test split
             test(model, data, trainer, record=record)

@@ -31,6 +31,14 @@ class Binary(Supervised):
         """Return the class numbers as the floats that binary cross-entropy wants."""
         return target_B.float()
 
+    def label(self, target_B: Tensor) -> Tensor:
+        """Return class numbers, of mixed samples the class with the larger share."""
+        return (target_B > 0.5).long() if target_B.is_floating_point() else target_B
+
+    def weigh(self, weight_K: Tensor) -> None:
+        """Weigh class 1 in binary cross-entropy by its weight as a multiple of class 0's."""
+        self.loss.pos_weight = (weight_K[1] / weight_K[0]).to(self.device)
+
     def predict(self, output_BK: Tensor) -> Tensor:
         """Return the probability_B of class 1."""
         return output_BK.sigmoid()

@@ -24,6 +24,16 @@ class Multiclass(Supervised):
         options = {"average": "micro"} if name == "accuracy" else {}
         return metric_class(name, METRICS)(num_classes=self.outputs, validate_args=False, **options)
 
+    def label(self, target_B: Tensor) -> Tensor:
+        """Return class numbers, of mixed samples the class with the largest share."""
+        return target_B if target_B.ndim == 1 else target_B.argmax(dim=1)
+
+    def weigh(self, weight_K: Tensor) -> None:
+        """Weigh the classes in cross-entropy."""
+        if "weight" not in dict(self.loss.named_buffers(recurse=False)) and getattr(self.loss, "weight", 0) is not None:
+            raise ValueError(f"model.class_weights={self.class_weights}: {type(self.loss).__name__} takes no weights")
+        self.loss.weight = weight_K.to(self.device)
+
     def predict(self, output_BK: Tensor) -> Tensor:
         """Return probability_BK."""
         return output_BK.softmax(dim=1)

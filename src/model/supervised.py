@@ -4,7 +4,7 @@ Shapes: B batch, K outputs.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
 
@@ -18,6 +18,7 @@ from torchmetrics import Metric, MetricCollection
 
 from src.data.batches import Batch, Batches
 from src.model.meter import Meter
+from src.model.transfer import freeze, parameter_groups, trainable_modules
 
 SPLITS = ("train", "val", "test")
 
@@ -28,6 +29,13 @@ class Supervised(lightning.LightningModule, ABC):
     `optimizer` is called with the parameters, `scheduler` with the optimizer and the total number of optimizer
     `steps`. `metrics` are names of torchmetrics classes in snake case, such as `accuracy`, `f1` or
     `calibration_error`. `outputs` is K.
+
+    `weights` says what the net starts from, which the command loads: a run folder, a checkpoint, or the name of weights
+    that torchvision publishes, such as IMAGENET1K_V1; null starts anew. Of the net, `trainable` learns: all,
+    last_stage, last_block or head; the rest is frozen, BatchNorm's statistics too, until `unfreeze_epoch`, where that
+    is given. What is not the head learns by `backbone_lr`, else by the optimizer's own rate. With
+    `spare_norms_and_biases` these have no weight decay. `class_weights` weigh the loss: one number per class, or
+    "balanced", inversely to the classes' frequencies in the training split.
 
     While training, loggers get the scores since the last point every `trainer.log_every_n_steps` steps and at an
     epoch's end; the scores of the whole epoch are what callbacks, the progress bar and `run.json` see.
@@ -42,6 +50,12 @@ class Supervised(lightning.LightningModule, ABC):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
         metrics: Iterable[str] = (),
+        weights: str | None = None,
+        trainable: str = "all",
+        unfreeze_epoch: int | None = None,
+        backbone_lr: float | None = None,
+        spare_norms_and_biases: bool = False,
+        class_weights: str | Sequence[float] | None = None,
     ):
         super().__init__()
         self.net = net
@@ -49,6 +63,14 @@ class Supervised(lightning.LightningModule, ABC):
         self.loss = loss
         self.optimizer = optimizer
         self.scheduler = scheduler
+        self.weights = weights
+        self.unfreeze_epoch = unfreeze_epoch
+        self.backbone_lr = backbone_lr
+        self.spare_norms_and_biases = spare_norms_and_biases
+        self.class_weights = class_weights
+        self._learning = trainable_modules(net, trainable)
+        if class_weights is not None:
+            self.weigh(_stated_weights(class_weights, outputs=max(outputs, 2)))
         names = list(metrics)
         self.train_meter, self.val_meter, self.test_meter = (
             Meter(MetricCollection({name: self._metric(name) for name in names}), self.predict) for _ in SPLITS
@@ -69,6 +91,23 @@ class Supervised(lightning.LightningModule, ABC):
         """Return the targets in the form the loss wants."""
         return target_B
 
+    def label(self, target_B: Tensor) -> Tensor:
+        """Return the targets in the form the metrics want; those of mixed samples become the larger part's."""
+        return target_B
+
+    def weigh(self, weight_K: Tensor) -> None:
+        """Weigh the classes in the loss; raises ValueError where the loss or the task has no such weights."""
+        raise ValueError(f"model.class_weights={self.class_weights}: {type(self).__name__} has no classes: remove it")
+
+    def train(self, mode: bool = True) -> "Supervised":
+        """Set training mode, but for what is frozen: dropout and BatchNorm there do as in evaluation."""
+        super().train(mode)
+        if mode and self._learning != [self.net]:
+            self.net.eval()
+            for module in self._learning:
+                module.train()
+        return self
+
     def forward(self, x_B: Tensor) -> Tensor:
         """Return the net's output_BK, or output_B where K is 1."""
         return self.net(x_B)
@@ -85,8 +124,23 @@ class Supervised(lightning.LightningModule, ABC):
         """Score a batch of the test split."""
         self._step(self.test_meter, batch)
 
+    def on_fit_start(self) -> None:
+        """Weigh the classes by how often the training split has them, where that is wanted."""
+        if self.class_weights == "balanced":
+            count_K = self.trainer.datamodule.class_counts()  # type: ignore[attr-defined]
+            self.weigh(count_K.sum() / (len(count_K) * count_K))
+
+    def on_train_epoch_start(self) -> None:
+        """Unfreeze the net where its epoch has come."""
+        if self.unfreeze_epoch is not None and self.current_epoch >= self.unfreeze_epoch:
+            self._learning = [self.net]
+        if self.unfreeze_epoch is not None:
+            freeze(self.net, self._learning)
+        self.train()
+
     def on_train_start(self) -> None:
-        """Refuse a last batch of one sample where BatchNorm would have one value per channel."""
+        """Freeze what is frozen; refuse a last batch of one sample where BatchNorm would have one value per channel."""
+        self.on_train_epoch_start()  # which Lightning leaves out where it resumes inside an epoch
         self._log_every_n_steps = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning's own, undeclared
         self._written_step = self.trainer.global_step
         loader = self.trainer.train_dataloader
@@ -96,7 +150,7 @@ class Supervised(lightning.LightningModule, ABC):
             return  # trainer.limit_train_batches leaves the last one out
         x_1 = torch.zeros(1, *self.trainer.datamodule.shape, device="meta")  # type: ignore[attr-defined]
         try:
-            deepcopy(self.net).to("meta").train()(x_1)
+            deepcopy(self.net).to("meta")(x_1)
         except ValueError as error:
             raise ValueError(
                 f"the last batch of an epoch has one sample, which BatchNorm cannot train on ({error}): "
@@ -125,7 +179,12 @@ class Supervised(lightning.LightningModule, ABC):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer, and the schedule as one that steps with it."""
-        optimizer = self.optimizer(self.parameters())
+        if self.unfreeze_epoch is None and self._learning != [self.net]:
+            freeze(self.net, self._learning)  # else what is unfrozen later is there from the start, without gradients
+        groups = parameter_groups(
+            self.net, backbone_lr=self.backbone_lr, spare_norms_and_biases=self.spare_norms_and_biases
+        )
+        optimizer = self.optimizer(groups)
         if not self.scheduler:
             return optimizer
         schedule = self.scheduler(optimizer, steps=self._total_steps())
@@ -135,7 +194,7 @@ class Supervised(lightning.LightningModule, ABC):
         x_B, target_B = batch
         output_B = self(x_B)
         loss = self.loss(output_B, self.target(target_B))
-        meter.add(loss.detach(), output_B.detach(), target_B)
+        meter.add(loss.detach(), output_B.detach(), self.label(target_B))
         return loss
 
     def _metric(self, name: str) -> Metric:
@@ -176,6 +235,17 @@ class Supervised(lightning.LightningModule, ABC):
         per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
         steps = trainer.max_epochs * per_epoch
         return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps  # the fit ends at whichever is first
+
+
+def _stated_weights(class_weights: str | Sequence[float], *, outputs: int) -> Tensor:
+    """Return weight_K, ones where the data are to tell; raises ValueError where it is no weight per class."""
+    if class_weights == "balanced":
+        return torch.ones(outputs)
+    if isinstance(class_weights, str) or len(class_weights) != outputs or min(class_weights) < 0:
+        raise ValueError(
+            f"model.class_weights={class_weights}: give a number from 0 for each of {outputs} classes, or balanced"
+        )
+    return torch.tensor(class_weights)
 
 
 def metric_class(name: str, classes: Mapping[str, type[Metric]]) -> type[Metric]:

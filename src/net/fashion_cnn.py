@@ -19,6 +19,7 @@ class FashionCNN(nn.Module):
 
     def __init__(self, shape: Sequence[int], outputs: int, *, dropout: float = 0.25):
         super().__init__()
+        self.parts = {"head": ["head"]}
         self.features = nn.Sequential(
             nn.Conv2d(shape[0], 32, kernel_size=3, padding=1),
             nn.BatchNorm2d(32),

@@ -19,6 +19,7 @@ class LeNet5(nn.Module):
 
     def __init__(self, shape: Sequence[int], outputs: int, *, padding: int = 2):
         super().__init__()
+        self.parts = {"head": ["head"]}
         self.features = nn.Sequential(
             nn.Conv2d(shape[0], 6, kernel_size=5, padding=padding),
             nn.Tanh(),

@@ -15,6 +15,7 @@ class ShallowCNN(nn.Module):
 
     def __init__(self, shape: Sequence[int], outputs: int):
         super().__init__()
+        self.parts = {"head": ["head"]}
         self.features = nn.Sequential(nn.Conv2d(shape[0], 16, kernel_size=5), nn.ReLU(), nn.MaxPool2d(2))
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(flat_features(self.features, shape), outputs))
 

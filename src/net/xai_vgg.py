@@ -46,6 +46,10 @@ class XaiVGG(nn.Module):
                 channels = width
             layers.append(nn.MaxPool2d(2))
         self.features = nn.Sequential(*layers)
+        pools = [index for index, layer in enumerate(layers) if isinstance(layer, nn.MaxPool2d)]
+        last = {"last_block": len(layers) - 4, "last_stage": pools[-2] + 1}  # the last convolution is four from the end
+        parts = {part: [f"features.{index}" for index in range(start, len(layers))] for part, start in last.items()}
+        self.parts = {"head": ["head"]} | parts
         flat_features(self.features, shape)  # says so where the image is too small for five poolings
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Sequential(

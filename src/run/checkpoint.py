@@ -67,6 +67,8 @@ def load(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     except Exception as error:  # a zip error, a pickle error, an EOF: torch does not settle on one
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"checkpoint {path} does not load as plain data: {reason}") from error
+    if isinstance(checkpoint, dict) and checkpoint and all(isinstance(v, torch.Tensor) for v in checkpoint.values()):
+        return {"state_dict": checkpoint}  # a file of weights alone, as torch's own tutorials save
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise ValueError(f"checkpoint {path} holds no state_dict: give one that src.train wrote")
     return checkpoint
