@@ -49,15 +49,15 @@ def fill(config: DictConfig) -> bool:
     if target is None:
         return False
     check_name(target)
-    facts = getattr(resolve(target), "facts", None)  # a LightningDataModule from elsewhere has none
-    blank = [str(key) for key in config.data if config.data._get_node(key)._is_none()]
-    if facts is None or not blank:
+    data: Any = resolve(target)
+    tells = getattr(data, "tells", ())  # a LightningDataModule from elsewhere tells nothing
+    blank = [key for key in tells if config.data.get(key) is None]
+    if not blank:
         return False
-    found = facts(**plain(config.data))
-    filled = {key: found[key] for key in blank if key in found}
-    for key, value in filled.items():
-        OmegaConf.update(config, f"data.{key}", value)
-    return bool(filled)
+    found = data.facts(**plain(config.data))
+    for key in blank:
+        OmegaConf.update(config, f"data.{key}", found[key])
+    return True
 
 
 def check(config: DictConfig) -> None:

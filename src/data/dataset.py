@@ -9,10 +9,14 @@ from src.data.module import Data, Read
 
 
 class Dataset(Protocol):
-    """A call with the reader's own arguments and those of `Data`; `read` is the reader, `facts` what it can tell."""
+    """A call with the reader's own arguments and those of `Data`.
+
+    `read` is the reader; `facts(**settings)` gives values for the settings that `tells` names.
+    """
 
     read: Read
     facts: Callable[..., Mapping[str, Any]]
+    tells: tuple[str, ...]
 
     def __call__(self, **settings: Any) -> Data:
         """Return the data module."""
@@ -23,12 +27,14 @@ def _no_facts(**settings: Any) -> dict[str, Any]:
     return {}
 
 
-def dataset(*, facts: Callable[..., Mapping[str, Any]] = _no_facts) -> Callable[[Read], Dataset]:
+def dataset(
+    *, facts: Callable[..., Mapping[str, Any]] = _no_facts, tells: tuple[str, ...] = ()
+) -> Callable[[Read], Dataset]:
     """Return a decorator for `read(*, split, ...)`, which gives (images, targets) of an official split.
 
     In a config the dataset takes what `read` takes, beside `split`, and what `Data` takes, each under its own name.
-    What both take, both get. `facts(**settings)` gives values for settings that are null, such as the class names that
-    a folder holds; the check before compute asks for them.
+    What both take, both get. `facts(**settings)` gives values for the settings that `tells` names, such as the class
+    names that a folder holds; the check before compute asks for them where one of these is null.
     """
 
     def decorate(read: Read) -> Dataset:
@@ -45,7 +51,7 @@ def dataset(*, facts: Callable[..., Mapping[str, Any]] = _no_facts) -> Callable[
 
         build.__signature__ = signature  # type: ignore[attr-defined]
         build.__annotations__ = {name: p.annotation for name, p in parameters.items()}
-        build.read, build.facts = read, facts  # type: ignore[attr-defined]
+        build.read, build.facts, build.tells = read, facts, tells  # type: ignore[attr-defined]
         return build  # type: ignore[return-value]
 
     return decorate

@@ -83,7 +83,7 @@ def facts(
     return found | (IMAGENET_GREY if found["channels"] == 1 else IMAGENET)
 
 
-@dataset(facts=facts)
+@dataset(facts=facts, tells=("labels", "channels", "image_size", "official", "mean", "std"))
 def image_folder(root: str, *, labels: Sequence[str], channels: int = 3, split: str) -> tuple[Files, Tensor]:
     """Return the images of a split and their class numbers (N,), positions in `labels`.
 

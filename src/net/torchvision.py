@@ -4,7 +4,9 @@ Shapes: B batch, C channels, H height, W width, K outputs.
 """
 
 import inspect
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from difflib import get_close_matches
 from pathlib import Path
 from typing import get_type_hints
@@ -54,7 +56,8 @@ class TorchvisionNet(nn.Module):
         url = choices[weights].url
         file = Path(get_dir()) / "checkpoints" / Path(urlparse(url).path).name
         try:
-            state = choices[weights].get_state_dict(check_hash=True, progress=False)
+            with redirect_stdout(sys.stderr):  # where torch says that it downloads
+                state = choices[weights].get_state_dict(check_hash=True, progress=False)
         except (OSError, RuntimeError) as error:  # no network; a file whose hash is wrong
             raise FileNotFoundError(
                 f"model.weights={weights}: cannot be fetched ({error}): put {url} at {file}, or give a run folder or a "

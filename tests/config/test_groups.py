@@ -164,6 +164,8 @@ def test_an_experiment_trains_two_batches_of_its_own_data(option: str, tmp_path:
     few = [f"trainer.limit_{split}_batches=2" for split in ("train", "val", "test")]
     few += ["trainer.max_epochs=1", "trainer.val_check_interval=1.0"]
     ended = train(f"experiment={option}", *few)
+    if "cannot be fetched" in ended.err:  # the weights that torchvision publishes
+        ended = train(f"experiment={option}", *few, "model.weights=null")
     if "DATA_DIR" in ended.err:
         pytest.skip(f"DATA_DIR has no data for experiment={option}")
     assert ended.code == 0, ended.err
@@ -173,6 +175,6 @@ def test_an_experiment_trains_two_batches_of_its_own_data(option: str, tmp_path:
 def test_an_experiment_opens_with_its_command_and_states_a_figure(option: str, tmp_path: Path) -> None:
     lines = (CONF / "experiment" / f"{option}.yaml").read_text().splitlines()
     expect = plain(composed(tmp_path, f"experiment={option}"))["expect"]
-    assert f"# python -m src.train experiment={option}" in lines[:3]
+    assert re.match(rf"# python -m src\.train (-m )?experiment={option}\b", lines[1])
     assert expect["metric"].count("/") == 1
     assert {"at_least", "at_most", "within"} & set(expect)
