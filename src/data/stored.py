@@ -4,10 +4,10 @@ Shapes: N samples, C channels, H height, W width.
 """
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import torch
 from rich.progress import track
@@ -17,6 +17,7 @@ from src.data.batches import Images
 
 log = logging.getLogger(__name__)
 
+MEMORY = Path("/proc/meminfo")  # Linux; what it calls free is next to nothing once files have been read
 MANY = 500  # images from which on a progress bar is worth its lines
 NAMED = 3  # bad files in a message
 
@@ -93,15 +94,15 @@ def _first(images: Resized, *, skips: bool) -> Tensor:
 
 
 def _fits(like: Tensor, samples: int) -> bool:
-    if like.nbytes * samples <= _free_memory_bytes() / 2:
+    if like.nbytes * samples <= _available_bytes() / 2:
         return True
     log.info("%.1f GB of images do not fit in memory: streamed by data.workers", like.nbytes * samples / 1e9)
     return False
 
 
-def _free_memory_bytes() -> float:
-    """The memory that is free now, or infinity on a system that does not say (macOS, Windows)."""
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError):
+def _available_bytes() -> float:
+    """The memory that is free or can be freed, file caches too; infinity on a system that does not say."""
+    if not MEMORY.exists():
         return float("inf")
+    (line,) = (line for line in MEMORY.read_text().splitlines() if line.startswith("MemAvailable:"))
+    return int(line.split()[1]) * 1024

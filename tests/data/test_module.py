@@ -1,6 +1,5 @@
 """Data serves each split as the config states it, and refuses what the real samples contradict."""
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from src.data import stored as stored_samples
 from src.data.module import Data
 from src.model.multiclass import Multiclass
 from tests import toy
@@ -175,8 +175,9 @@ def test_what_fits_in_memory_is_decoded_once(in_memory):
     assert images.decoded == decoded < 60 + 10  # a few looks at the first tell the shape
 
 
-def test_what_does_not_fit_in_memory_is_streamed(monkeypatch):
-    monkeypatch.setattr(os, "sysconf", lambda name: 1)  # a machine with one byte
+def test_what_does_not_fit_in_memory_is_streamed(monkeypatch, tmp_path):
+    (tmp_path / "meminfo").write_text("MemTotal: 24684188 kB\nMemFree: 24684188 kB\nMemAvailable: 1 kB\n")
+    monkeypatch.setattr(stored_samples, "MEMORY", tmp_path / "meminfo")
     images, target_N = read_lazily(split="train")
     module = data(lambda *, split: (images, target_N), workers=0)
     module.setup("fit")
