@@ -89,15 +89,22 @@ def image_folder(root: str, *, labels: Sequence[str], channels: int = 3, split: 
 
     Raises FileNotFoundError where the folder is missing, ValueError where a class is missing or has no image.
     """
-    folder = _folder(Path(root), split)
+    top = Path(root)
+    folder = _folder(top, split)
+    for part in SPLITS if _is_tree(top) else (split,):  # a class that test lacks is said before training, not after it
+        if part == split or (top / part).is_dir():
+            _check_classes(_folder(top, part), labels)
+    found = [_images(folder / name) for name in labels]
+    numbers = [number for number, paths in enumerate(found) for _ in paths]
+    return Files([path for paths in found for path in paths], channels=channels), torch.tensor(numbers)
+
+
+def _check_classes(folder: Path, labels: Sequence[str]) -> None:
     names = _class_names(folder)
     if absent := [name for name in labels if name not in names]:
         raise ValueError(f"{folder} has no folder of the class {absent[0]}: add it, or leave it out of data.labels")
     if unknown := [name for name in names if name not in labels]:
         raise ValueError(f"{folder} has a folder {unknown[0]}, but data.labels={list(labels)}: add it there")
-    found = [_images(folder / name) for name in labels]
-    numbers = [number for number, paths in enumerate(found) for _ in paths]
-    return Files([path for paths in found for path in paths], channels=channels), torch.tensor(numbers)
 
 
 def _is_tree(root: Path) -> bool:
