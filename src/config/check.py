@@ -118,6 +118,10 @@ def _check_model(config: DictConfig, resolved: Mapping[str, Any]) -> tuple[str, 
 
     Say what cures a shape it cannot take.
     """
+    if resolved["data"].get("graph") and "graph" not in (resolved["model"].get("net") or {}):
+        raise ValueError(
+            "model.net takes no data.graph, without which a node is a mere number: choose a model of graphs, model=gcn"
+        )
     try:
         return _imaginary_model(resolved)
     except Exception as error:  # whatever a net raises for a shape it cannot take

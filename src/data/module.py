@@ -44,7 +44,8 @@ class Data(lightning.LightningDataModule):
     to `crop_from` pixels a side; a `horizontal_flip`; `mixup` and `cutmix` blend pairs. An epoch goes `passes` times
     through the training set, which spares tiny datasets the cost of thousands of epochs. `workers` counts the processes
     that stream where `in_memory` is false, or "auto" and the samples are no tensor that fits. `on_bad_file` says
-    whether a file that is no image is an error, stop, or left out, skip.
+    whether a file that is no image is an error, stop, or left out, skip. Where samples are the nodes of a `graph`, the
+    net gets it whole.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Data(lightning.LightningDataModule):
         in_memory: bool | str = "auto",
         workers: int = 2,
         on_bad_file: str = "stop",
+        graph: object = None,
     ):
         super().__init__()
         for name, fraction in (("val", val_fraction), ("test", test_fraction)):
@@ -123,6 +125,7 @@ class Data(lightning.LightningDataModule):
         self.in_memory = in_memory
         self.workers = workers
         self.on_bad_file = on_bad_file
+        self.graph = graph
         self.indices = dict.fromkeys(("train", "val", "test"), torch.empty(0, dtype=torch.long))
         self._sources: dict[str, tuple[Images, Tensor]] = {}
         self._stored: dict[str, tuple[Images, Tensor, Tensor]] = {}
