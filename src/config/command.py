@@ -28,11 +28,14 @@ from src.run.folder import find
 VERBATIM = ("run", "input", "checkpoint")  # paths: brackets, commas and spaces in them are no grammar
 
 
-def command(name: str, *, with_run: str) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+def command(
+    name: str, *, with_run: str | None = None
+) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
     """Return a decorator that makes `main(cfg)` a command whose config is `conf/<name>.yaml`.
 
     Where the command line has `run=`, it is `conf/<with_run>.yaml`, in which the config that the run folder recorded
-    can be composed under the name `recorded`. Where both names are the same, the command needs a `run=`.
+    can be composed under the name `recorded`. Where both names are the same, the command needs a `run=`; without
+    `with_run` it takes none.
     """
 
     def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
@@ -41,9 +44,9 @@ def command(name: str, *, with_run: str) -> Callable[[Callable[[DictConfig], obj
                 register()
                 sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
                 is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])
-                if is_on_run or name == with_run:
+                if with_run and (is_on_run or name == with_run):
                     sys.argv[1:] = with_recorded(sys.argv[1:])
-                config_name = with_run if is_on_run else name
+                config_name = with_run if with_run and is_on_run else name
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_task(main))()
 
         return entry
@@ -94,8 +97,13 @@ def quoted(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if key not in VERBATIM or not equals:
         return argument
+    return f"{key}={in_quotes(value)}"
+
+
+def in_quotes(value: str) -> str:
+    """Return a value in the quotes and with the escapes that make Hydra take it verbatim."""
     escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), value)
-    return f'{key}="{escaped}"'
+    return f'"{escaped}"'
 
 
 def with_recorded(arguments: list[str]) -> list[str]:

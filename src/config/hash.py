@@ -14,6 +14,7 @@ IRRELEVANT = (
     "tags",
     "test",
     "expect",
+    "needs",
     "logger",
     "callback.progress",
     "callback.model_summary",

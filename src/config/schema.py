@@ -31,6 +31,7 @@ class Train:
     callback: Group = field(default_factory=dict)
     logger: Group = field(default_factory=dict)
     expect: Group = field(default_factory=dict)  # what an experiment's figure is and should be
+    needs: Group = field(default_factory=dict)  # keys to be the run folders of other experiments, for src.reproduce
     seed: int = 0
     data_dir: str = "data"
     monitor: str = "val/loss"  # what the best checkpoint is best in, and what `main` returns
@@ -49,6 +50,18 @@ class Eval(Train):
     split: str = "test"
 
 
+@dataclass
+class Reproduce:
+    """Which experiments are run, how, and where the table goes."""
+
+    only: list[str] = field(default_factory=list)  # none stands for all
+    seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
+    jobs: int = 1  # processes at once, which divide the processors
+    overrides: list[str] = field(default_factory=list)  # of every run
+    folder: str = "outputs/reproduce"
+    out: str = "RESULTS.md"
+
+
 def register() -> None:
     """Make the schemas and the resolvers known to Hydra and OmegaConf; calling it again changes nothing.
 
@@ -60,7 +73,7 @@ def register() -> None:
     store = ConfigStore.instance()
     # One for all: Hydra would copy it twice for every group that --help lists, half a second in all.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
-    for schema in (Train, Eval):
+    for schema in (Train, Eval, Reproduce):
         store.store(name=f"{schema.__name__.lower()}_schema", node=open_groups(schema))
 
 
