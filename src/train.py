@@ -96,7 +96,7 @@ def train(
     trainer.callbacks.append(Recorder(record))  # type: ignore[attr-defined]  # Lightning sets it without declaring it
     if not torch.cuda.is_available():  # Lightning's setting makes each optimizer step look for NVIDIA's library, 0.1 ms
         os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)
-    trainer.fit(model, data, ckpt_path=checkpoint)
+    trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     best: dict[str, Any] = {"metric": monitor, "mode": mode, "value": None, "epoch": None, "checkpoint": None}
     kept = trainer.checkpoint_callback
     if isinstance(kept, Checkpoint) and kept.best_value is not None:

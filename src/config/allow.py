@@ -28,6 +28,16 @@ LIBRARY_HOMES = (
     "torchmetrics.",
     "lightning.",
 )
+# What reads models or data by a name, from the network or the disk, and what reads the command line.
+LIBRARY_OUTSIDERS = (
+    "lightning.pytorch.cli.",
+    "lightning.pytorch.demos.",
+    "torchmetrics.audio.",
+    "torchmetrics.image.",
+    "torchmetrics.multimodal.",
+    "torchmetrics.text.",
+    "torchmetrics.video.",
+)
 
 
 def resolve(target: str) -> Callable[..., Any]:
@@ -40,12 +50,13 @@ def resolve(target: str) -> Callable[..., Any]:
     check_name(target)
     found = _imported(target)
     home = f"{getattr(found, '__module__', '')}.{getattr(found, '__qualname__', '')}"
-    if _extended(target):
-        allowed = _extended(home)
+    if extended(target):
+        allowed = extended(home)
     elif OWN.fullmatch(target):
         allowed = OWN.fullmatch(home) is not None
     else:
-        allowed = home.startswith(LIBRARY_HOMES) and isinstance(found, type) and issubclass(found, _kinds())
+        allowed = home.startswith(LIBRARY_HOMES) and not home.startswith(LIBRARY_OUTSIDERS)
+        allowed = allowed and isinstance(found, type) and issubclass(found, _kinds())
     if not allowed:
         raise ValueError(f"_target_={target} is not on the allow-list: it is {home}")
     return found
@@ -53,7 +64,7 @@ def resolve(target: str) -> Callable[..., Any]:
 
 def check_name(target: object) -> None:
     """Raise ValueError where `target` is no name that a config may use; imports nothing."""
-    if isinstance(target, str) and (OWN.fullmatch(target) or LIBRARY.fullmatch(target) or _extended(target)):
+    if isinstance(target, str) and (OWN.fullmatch(target) or LIBRARY.fullmatch(target) or extended(target)):
         return
     raise ValueError(
         f"_target_={target} is not on the allow-list: name a class of this project's src, torch.nn, torch.optim, "
@@ -62,7 +73,8 @@ def check_name(target: object) -> None:
     )
 
 
-def _extended(target: str) -> bool:
+def extended(target: str) -> bool:
+    """Whether the environment or an entry point allows `target`."""
     packages = [
         *os.environ.get("ALLOWED_TARGETS", "").split(","),
         *(entry.value for entry in entry_points(group="src.targets")),

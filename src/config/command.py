@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.recorded import recorded
 from src.config.schema import CONF, register
+from src.data.download import DOWNLOAD_DIR
 from src.run.folder import find
 
 VERBATIM = ("run", "input", "checkpoint")  # paths: brackets, commas and spaces in them are no grammar
@@ -45,7 +46,7 @@ def command(
                 sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
                 is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])
                 if with_run and (is_on_run or name == with_run):
-                    sys.argv[1:] = with_recorded(sys.argv[1:])
+                    sys.argv[1:] = with_recorded(sys.argv[1:], trains=name == "train")
                 config_name = with_run if with_run and is_on_run else name
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_task(main))()
 
@@ -106,7 +107,7 @@ def in_quotes(value: str) -> str:
     return f'"{escaped}"'
 
 
-def with_recorded(arguments: list[str]) -> list[str]:
+def with_recorded(arguments: list[str], *, trains: bool) -> list[str]:
     """Store the config that `run=` recorded as `recorded`.
 
     Return the arguments with the folder it was found in.
@@ -121,12 +122,19 @@ def with_recorded(arguments: list[str]) -> list[str]:
     )
     if given:
         folder = find(str(OverridesParser.create().parse_override(given[-1]).value()))
-        config = recorded(folder)
+        config = recorded(folder, overrides=arguments, trains=trains)
+        os.environ[DOWNLOAD_DIR] = _data_dir(arguments)
         arguments = [argument for argument in arguments if not argument.startswith("run=")] + [quoted(f"run={folder}")]
     elif not asks:
         raise ValueError("run= is missing: give a run folder, run=outputs/..., or run=last for the newest")
     ConfigStore.instance().store(name="recorded", node=config)
     return arguments
+
+
+def _data_dir(arguments: list[str]) -> str:
+    """Return where the user, and not a recorded config, says that datasets are."""
+    said = [value for key, _, value in (argument.partition("=") for argument in arguments) if key == "data_dir"]
+    return said[-1] if said else os.environ.get("DATA_DIR", "data")
 
 
 def one_line(error: Exception) -> str:

@@ -6,13 +6,22 @@ from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 
+DOWNLOAD_DIR = "DOWNLOAD_DIR"  # the environment variable that confines downloads; worker processes inherit it
+
 
 def downloaded(fetch: Callable[[], object], folder: Path, names: Sequence[str]) -> None:
     """Call `fetch`, which downloads; where it cannot, name the missing files and their folder.
 
-    Raises PermissionError where the folder cannot be written.
+    Raises PermissionError where the folder cannot be written, or where only a run folder names it: its config may be a
+    stranger's.
     """
     missing = [name for name in names if not (folder / name).is_file()]
+    own = os.environ.get(DOWNLOAD_DIR)
+    if own and not folder.resolve().is_relative_to(Path(own).resolve()):
+        raise PermissionError(
+            f"{', '.join(missing)} not found in {folder}, and nothing is downloaded to where a run folder says: "
+            f"set data_dir=FOLDER or DATA_DIR"
+        )
     path = [folder, *folder.absolute().parents]
     absent = [parent for parent in path if not parent.exists()]
     nearest = path[len(absent)]

@@ -25,7 +25,9 @@ def karate(labelled: Sequence[int], *, split: str) -> tuple[Tensor, Tensor]:
     unknown = sorted(set(labelled) - set(range(len(clubs))))
     if unknown:
         raise ValueError(f"data.labelled={list(labelled)}: there is no node {unknown[0]}: 0 to {len(clubs) - 1}")
-    nodes = sorted(set(labelled)) if split == "train" else [node for node in range(len(clubs)) if node not in set(labelled)]
+    nodes = (
+        sorted(set(labelled)) if split == "train" else [node for node in range(len(clubs)) if node not in set(labelled)]
+    )
     return torch.tensor(nodes, dtype=torch.float32).unsqueeze(1), torch.tensor(clubs)[nodes]
 
 

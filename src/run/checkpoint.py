@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
+from src.run.archive import check_archive, check_content
+
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
 
@@ -50,7 +52,7 @@ class CheckpointIO(TorchCheckpointIO):
 
 
 def load(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
-    """Return a checkpoint's plain containers and tensors; nothing in it can run code.
+    """Return a checkpoint's plain containers and tensors; nothing in it can run code, or unpack to more than the file.
 
     Raises ValueError where the file is missing, is not what was written (sha256), or is no checkpoint.
     """
@@ -58,12 +60,14 @@ def load(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
         there = ", ".join(sorted(found.name for found in path.parent.glob("*.ckpt"))) or "none"
         raise ValueError(f"checkpoint {path} does not exist: checkpoints there: {there}")
     _, digest = _pair(path)
-    if digest.exists() and digest.read_text().split()[0] != sha256(path):
+    if digest.exists() and digest.read_bytes().split()[:1] != [sha256(path).encode()]:
         raise ValueError(
             f"checkpoint {path} is damaged: its sha256 is not the one in {digest.name}: use another checkpoint"
         )
     try:
+        check_archive(path)
         checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        check_content(checkpoint, size=path.stat().st_size)
     except Exception as error:  # a zip error, a pickle error, an EOF: torch does not settle on one
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise ValueError(f"checkpoint {path} does not load as plain data: {reason}") from error

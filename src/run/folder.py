@@ -57,5 +57,5 @@ def find(name: str, root: Path = OUTPUTS) -> Path:
 def _started(path: Path) -> float:
     try:
         return datetime.fromisoformat(json.loads(path.read_text())["started"]).timestamp()
-    except (OSError, ValueError, TypeError, KeyError):  # a torn record must not hide the others
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):  # a torn record must not hide the others
         return 0.0

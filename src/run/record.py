@@ -35,14 +35,22 @@ class Record:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """Return the fields of a folder's run.json; raises ValueError where it is no JSON object."""
+    """Return the fields of a folder's run.json.
+
+    Raises ValueError where it is no JSON object, or names a best checkpoint that is no file name inside the folder.
+    """
     path = folder / "run.json"
     try:
         fields = json.loads(path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(fields, dict):
         raise ValueError(f"{path} is damaged: it holds no JSON object")
+    best = fields.get("best") or {"checkpoint": None}
+    where = best.get("checkpoint") if isinstance(best, dict) else best
+    inside = isinstance(best, dict) and (folder / str(where)).resolve().is_relative_to(folder.resolve())
+    if not inside or not isinstance(where, str | None):
+        raise ValueError(f"{path} is damaged: best.checkpoint={where} is no file of the run folder")
     return fields
 
 
