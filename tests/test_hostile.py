@@ -248,16 +248,12 @@ def test_a_tracker_that_sends_is_not_started_by_a_folder(name: str, folder: Path
 
 def test_the_default_folder_of_lightning_is_the_run(folder: Path, train: Command, tmp_path: Path) -> None:
     before = outside(tmp_path, folder)
-    edit(
-        folder,
-        trainer__default_root_dir=None,
-        trainer__logger=[],
-        callback__x={"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "monitor": None},
-    )
+    profiler = {"_target_": "lightning.pytorch.profilers.SimpleProfiler", "filename": "profile"}
+    edit(folder, trainer__default_root_dir=None, trainer__logger=[], trainer__profiler=profiler)
     ended = train(f"run={folder}", "trainer.max_epochs=3")
     assert ended.code == 0, ended.err
     assert outside(tmp_path, folder) == before
-    assert list((folder / "checkpoints").glob("epoch=*.ckpt"))
+    assert list(folder.glob("*profile.txt"))
 
 
 def test_nothing_is_downloaded_to_where_a_folder_says(folder: Path, evaluate: Command, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, MetricCollection
 
 from src.data.batches import Batch, Batches
+from src.model.keys import keep_plain_keys
 from src.model.meter import Meter
 from src.model.transfer import freeze, parameter_groups, trainable_modules
 
@@ -78,6 +79,7 @@ class Supervised(lightning.LightningModule, ABC):
         self._written_step = 0
         self._log_every_n_steps = 50
         self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *names))
+        keep_plain_keys(self)
 
     @abstractmethod
     def metric(self, name: str) -> Metric:
