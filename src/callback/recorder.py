@@ -5,6 +5,7 @@ from typing import Any
 
 import lightning
 
+from src.data.module import Data
 from src.run.record import Record
 
 
@@ -18,10 +19,15 @@ class Recorder(lightning.Callback):
         self._resumed_s = 0.0
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Record the number of parameters."""
+        """Record the number of parameters, and what the data is."""
         sizes = [(p.numel(), p.requires_grad) for p in pl_module.parameters()]
         trainable = sum(size for size, learns in sizes if learns)
         self.record.update(parameters={"total": sum(size for size, _ in sizes), "trainable": trainable})
+        self._fingerprint(trainer)
+
+    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Record what the test data is."""
+        self._fingerprint(trainer)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the epoch before, whose scores are complete only now, and start the clock."""
@@ -50,6 +56,10 @@ class Recorder(lightning.Callback):
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the last epoch."""
         self._update(trainer)
+
+    def _fingerprint(self, trainer: lightning.Trainer) -> None:
+        if isinstance(data := trainer.datamodule, Data):  # type: ignore[attr-defined]  # Lightning sets it without declaring it
+            self.record.update(data_fingerprint=data.fingerprints())
 
     def _update(self, trainer: lightning.Trainer) -> None:
         speed = round(self.samples / self.seconds, 1) if self.seconds else None

@@ -10,53 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
-from torchvision.io import ImageReadMode, decode_image
 
 from src.data.dataset import dataset
-from src.data.prepare import from_pil
+from src.data.files import Files
 
 SPLITS = ("train", "val", "test")
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # what torchvision's weights expect
 IMAGENET_GREY = {"mean": [0.449], "std": [0.226]}  # the averages of these
 LARGEST = 224  # pixels a side where the images say nothing better
 LOOKED_AT = 100  # files whose headers tell the size and the mode of all
-
-
-class Files:
-    """Image files by position, each decoded when it is asked for, as uint8 (C, H, W) of its own size."""
-
-    def __init__(self, paths: Sequence[Path], *, channels: int):
-        self.paths = paths
-        self.channels = channels
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return decoded(self.paths[index], channels=self.channels)
-
-
-def decoded(path: Path, *, channels: int) -> Tensor:
-    """Return an image file as uint8 (C, H, W), upright; raises ValueError that names a file that cannot be read.
-
-    torchvision's decoder is the faster one; what it refuses, and what has more than 8 bits or one frame, Pillow reads.
-    """
-    try:
-        mode = ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB
-        image_CHW = decode_image(str(path), mode=mode, apply_exif_orientation=True)
-        if image_CHW.dtype == torch.uint8 and image_CHW.ndim == 3:
-            return image_CHW
-    except RuntimeError:
-        pass
-    try:
-        with Image.open(path) as image:
-            return from_pil(ImageOps.exif_transpose(image), channels)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow raises any of these
-        raise ValueError(
-            f"{path} is no image that can be read ({error}): replace or remove it, or set data.on_bad_file=skip"
-        ) from error
 
 
 def facts(

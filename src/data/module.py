@@ -15,6 +15,7 @@ from torchvision.transforms.v2 import functional as F
 
 from src.data.batches import Batch, Batches, Fetch, Images, Order, from_memory, from_workers
 from src.data.choose import choose, class_numbers
+from src.data.fingerprint import fingerprint
 from src.data.mix import Mix
 from src.data.prepare import Augment, Normalize, fit, from_pil, resize
 from src.data.split import cut
@@ -129,6 +130,7 @@ class Data(lightning.LightningDataModule):
         self.indices = dict.fromkeys(("train", "val", "test"), torch.empty(0, dtype=torch.long))
         self._sources: dict[str, tuple[Images, Tensor]] = {}
         self._stored: dict[str, tuple[Images, Tensor, Tensor]] = {}
+        self._fingerprints: dict[str, str] = {}
 
     def setup(self, stage: str) -> None:
         """Read and verify what the stage needs: train and val for `fit` and `validate`, test for `test`; each once.
@@ -161,6 +163,15 @@ class Data(lightning.LightningDataModule):
         """Return the batch as it is where it is there already, as in-memory batches are."""
         x_B, y_B = batch
         return batch if x_B.device == device else (x_B.to(device, non_blocking=True), y_B.to(device, non_blocking=True))
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return the sha256 of the samples and targets of each split read so far; of those that splits share, once."""
+        seen: list[Images] = []
+        for split, (images, target_N, rows_N) in self._stored.items():
+            if len(rows_N) and split not in self._fingerprints and not any(images is other for other in seen):
+                self._fingerprints[split] = fingerprint(images, target_N)
+            seen.append(images)
+        return dict(self._fingerprints)
 
     def preprocess(self, image: Any) -> Tensor:
         """Return (B, C, H, W) as the net wants it, for PIL, uint8 (C, H, W) or uint8 (B, C, H, W)."""

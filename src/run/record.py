@@ -13,7 +13,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy")
+PACKAGES = (
+    *("torch", "torchvision", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy"),
+    *("pillow", "scikit-learn"),  # they decode and bundle images
+)
+PATCH, PATCH_LENGTH, PATCH_FILES = "git.patch", 1_000_000, 100
 
 
 class Record:
@@ -68,7 +72,7 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
         state="running",
         command=before.get("command", command_line(sys.argv)),
         **facts,
-        git=git(),
+        git=git(folder),
         versions=versions(),
         host=host(),
         started=before.get("started", now()),
@@ -108,17 +112,38 @@ def command_line(argv: Sequence[str]) -> str:
     return " ".join([start, *argv[1:]])
 
 
-def git() -> dict[str, Any] | None:
-    """The commit of the code and whether it had changes, or None outside a repository."""
-    root = Path(__file__).parents[2]
+def git(folder: Path) -> dict[str, Any] | None:
+    """The commit of the code and whether it had changes, or None outside a repository.
 
-    def ask(*words: str) -> str:
-        return subprocess.run(["git", "-C", root, *words], capture_output=True, text=True, check=True).stdout.strip()
-
+    The changes themselves, new files of the package and its configs among them, go to `folder/git.patch`, which
+    `git apply` puts on top of the commit; `patch` is that name, or says why there is none.
+    """
     try:
-        return {"commit": ask("rev-parse", "HEAD"), "dirty": bool(ask("status", "--porcelain"))}
+        commit, dirty = _git("rev-parse", "HEAD").strip(), bool(_git("status", "--porcelain"))
+        patch = _patch() if dirty else ""
     except (OSError, subprocess.CalledProcessError):
         return None
+    (folder / PATCH).unlink(missing_ok=True)
+    if not patch:
+        return {"commit": commit, "dirty": dirty, "patch": None}
+    if len(patch) > PATCH_LENGTH:
+        return {"commit": commit, "dirty": dirty, "patch": f"left out: {len(patch):,} characters"}
+    (folder / PATCH).write_text(patch, encoding="utf-8", errors="surrogateescape")
+    return {"commit": commit, "dirty": dirty, "patch": PATCH}
+
+
+def _patch() -> str:
+    new = _git("ls-files", "-z", "--others", "--exclude-standard", "--", "src", "conf").split("\0")[:-1]
+    shown = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")  # whatever the user's git is set to
+    added = [_git(*shown, "--no-index", "--", os.devnull, name, codes=(0, 1)) for name in new[:PATCH_FILES]]
+    return "".join([_git(*shown, "HEAD"), *added])
+
+
+def _git(*words: str, codes: tuple[int, ...] = (0,)) -> str:
+    done = subprocess.run(["git", "-C", Path(__file__).parents[2], *words], capture_output=True)
+    if done.returncode not in codes:
+        raise subprocess.CalledProcessError(done.returncode, words)
+    return done.stdout.decode(errors="surrogateescape")
 
 
 def versions() -> dict[str, str]:
@@ -133,7 +158,7 @@ def versions() -> dict[str, str]:
 
 
 def host() -> dict[str, Any]:
-    """The processor's name, the threads torch uses and the names of the GPUs.
+    """The processor's name, the threads torch uses within and between operations, and the names of the GPUs.
 
     No torch, no threads and GPUs.
     """
@@ -141,6 +166,7 @@ def host() -> dict[str, Any]:
     return {
         "cpu": cpu(),
         "threads": torch.get_num_threads() if torch else None,
+        "interop_threads": torch.get_num_interop_threads() if torch else None,
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if torch else [],
     }
 

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from src.data.image_folder import decoded, image_folder
+from src.data.files import decoded
+from src.data.image_folder import image_folder
 from src.data.module import Data
 
 LABELS = ["cat", "dog"]

@@ -1,0 +1,49 @@
+"""Image files as samples, each decoded when it is asked for.
+
+Shapes: C channels, H height, W width.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.io import ImageReadMode, decode_image
+
+from src.data.prepare import from_pil
+
+
+class Files:
+    """Image files by position, each decoded when it is asked for, as uint8 (C, H, W) of its own size."""
+
+    def __init__(self, paths: Sequence[Path], *, channels: int):
+        self.paths = paths
+        self.channels = channels
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Tensor:
+        return decoded(self.paths[index], channels=self.channels)
+
+
+def decoded(path: Path, *, channels: int) -> Tensor:
+    """Return an image file as uint8 (C, H, W), upright; raises ValueError that names a file that cannot be read.
+
+    torchvision's decoder is the faster one; what it refuses, and what has more than 8 bits or one frame, Pillow reads.
+    """
+    try:
+        mode = ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB
+        image_CHW = decode_image(str(path), mode=mode, apply_exif_orientation=True)
+        if image_CHW.dtype == torch.uint8 and image_CHW.ndim == 3:
+            return image_CHW
+    except RuntimeError:
+        pass
+    try:
+        with Image.open(path) as image:
+            return from_pil(ImageOps.exif_transpose(image), channels)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow raises any of these
+        raise ValueError(
+            f"{path} is no image that can be read ({error}): replace or remove it, or set data.on_bad_file=skip"
+        ) from error
