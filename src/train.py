@@ -1,5 +1,6 @@
 """Trains a model and records the run: `python -m src.train model=fashion_cnn data=fashionmnist`."""
 
+import json
 import logging
 import os
 from pathlib import Path
@@ -23,6 +24,7 @@ def main(cfg: DictConfig) -> float | None:
     import lightning
     from hydra.core.hydra_config import HydraConfig
 
+    from src.config.arguments import with_defaults
     from src.config.build import build
     from src.config.check import fill, plain
     from src.config.hash import config_hash
@@ -30,6 +32,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.run.pretrained import start_from
     from src.run.quiet import quiet
     from src.run.record import read, recording
+    from src.run.rerun import ARGUMENTS, prepare
     from src.run.resume import is_finished
     from src.run.summary import show
 
@@ -40,6 +43,7 @@ def main(cfg: DictConfig) -> float | None:
         OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
     config = plain(cfg)
     facts = {"config_hash": config_hash(config), "seed": cfg.seed, "tags": config["tags"]}
+    original = prepare(Path(cfg.rerun)) if cfg.rerun else None
     checkpoint = None
     if (folder / "run.json").exists():  # of an earlier start
         run = read(folder)
@@ -49,10 +53,12 @@ def main(cfg: DictConfig) -> float | None:
         checkpoint = resume(folder, config)
         OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
     else:
-        choices = {group: hydra.runtime.choices[group] for group in ("model", "data")}
-        facts |= {"overrides": list(hydra.overrides.task), **choices}
+        choices = original or {**hydra.runtime.choices, "overrides": []}
+        overrides = [*choices["overrides"], *hydra.overrides.task]
+        facts |= {"overrides": overrides, "model": choices["model"], "data": choices["data"]}
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     with quiet(), recording(folder, facts) as record:
+        (folder / ARGUMENTS).write_text(json.dumps(with_defaults(config), indent=2))
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
         weights = config["model"].get("weights")
         if weights and checkpoint is None:
@@ -61,7 +67,19 @@ def main(cfg: DictConfig) -> float | None:
         if cfg.test and "test" in getattr(data, "splits", ("test",)):  # temperature has no test split
             test(model, data, trainer, record=record)
     show(folder)
+    if original:
+        say_whether_equal(Path(cfg.rerun), folder, record)
     return record.fields["best"]["value"]
+
+
+def say_whether_equal(original: Path, folder: Path, record: "Record") -> None:
+    """Print and record in what a run and its repetition differ."""
+    from src.run.rerun import compare, results
+
+    found = compare(original, folder)
+    record.update(rerun={"of": str(original), "equal": not results(original, folder), "differences": found})
+    verdict = "bit for bit equal: scores, curves and weights" if record.fields["rerun"]["equal"] else "not equal"
+    log.info("rerun=%s: %s", original, "\n  ".join([verdict, *found]))
 
 
 def resume(folder: Path, config: dict[str, Any]) -> Path | None:

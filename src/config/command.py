@@ -25,8 +25,9 @@ from src.config.recorded import recorded
 from src.config.schema import CONF, register
 from src.data.download import DOWNLOAD_DIR
 from src.run.folder import find
+from src.run.rerun import rerunnable
 
-VERBATIM = ("run", "input", "checkpoint")  # paths: brackets, commas and spaces in them are no grammar
+VERBATIM = ("run", "rerun", "input", "checkpoint")  # paths: brackets, commas and spaces in them are no grammar
 
 
 def command(
@@ -36,7 +37,8 @@ def command(
 
     Where the command line has `run=`, it is `conf/<with_run>.yaml`, in which the config that the run folder recorded
     can be composed under the name `recorded`. Where both names are the same, the command needs a `run=`; without
-    `with_run` it takes none.
+    `with_run` it takes none. Where it has `rerun=`, which only `src.train` takes, it is `conf/rerun.yaml`, in the same
+    way.
     """
 
     def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
@@ -45,9 +47,10 @@ def command(
                 register()
                 sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
                 is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])
-                if with_run and (is_on_run or name == with_run):
+                is_again = name == "train" and any(argument.startswith("rerun=") for argument in sys.argv[1:])
+                if with_run and (is_on_run or is_again or name == with_run):
                     sys.argv[1:] = with_recorded(sys.argv[1:], trains=name == "train")
-                config_name = with_run if with_run and is_on_run else name
+                config_name = "rerun" if is_again else with_run if with_run and is_on_run else name
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_task(main))()
 
         return entry
@@ -108,23 +111,31 @@ def in_quotes(value: str) -> str:
 
 
 def with_recorded(arguments: list[str], *, trains: bool) -> list[str]:
-    """Store the config that `run=` recorded as `recorded`.
+    """Store the config that the folder of `run=` (or `rerun=`) recorded as `recorded`.
 
-    Return the arguments with the folder it was found in.
+    Return the arguments with the folder it was found in. `trains` says that the command trains.
 
     Without `run=` the stored config is empty, which is enough for --help.
     """
     config = OmegaConf.create()
-    given = [argument for argument in arguments if argument.startswith("run=")]
+    folders = [argument for argument in arguments if argument.startswith(("run=", "rerun="))]
     asks = any(
         argument in ("--help", "-h", "--hydra-help", "--cfg", "-c", "--shell-completion", "-sc")
         for argument in arguments
     )
-    if given:
-        folder = find(str(OverridesParser.create().parse_override(given[-1]).value()))
+    if len({argument.partition("=")[0] for argument in folders}) == 2:
+        raise ValueError("run= goes on with a run in its folder, rerun= repeats it in a new one: give one of them")
+    if folders:
+        key = folders[-1].partition("=")[0]
+        folder = find(str(OverridesParser.create().parse_override(folders[-1]).value()))
         config = recorded(folder, overrides=arguments, trains=trains)
+        if key == "rerun":
+            rerunnable(folder)
+            config.run = None
+            if "-m" in arguments or "--multirun" in arguments:
+                raise ValueError("rerun= repeats one run: leave out -m")
         os.environ[DOWNLOAD_DIR] = _data_dir(arguments)
-        arguments = [argument for argument in arguments if not argument.startswith("run=")] + [quoted(f"run={folder}")]
+        arguments = [argument for argument in arguments if argument not in folders] + [quoted(f"{key}={folder}")]
     elif not asks:
         raise ValueError("run= is missing: give a run folder, run=outputs/..., or run=last for the newest")
     ConfigStore.instance().store(name="recorded", node=config)

@@ -10,6 +10,7 @@ from typing import Any
 IRRELEVANT = (
     "task",  # a table; what is used of it stands where it is used
     "run",
+    "rerun",
     "sweep",
     "tags",
     "test",
@@ -35,15 +36,20 @@ IRRELEVANT = (
 
 def config_hash(config: Mapping[str, Any]) -> str:
     """Return the sha256, in hexadecimal, of a resolved config without what does not change the result."""
-    relevant = copy.deepcopy(dict(config))
-    data, data_dir = relevant.get("data"), str(relevant.get("data_dir"))
+    return hashlib.sha256(json.dumps(relevant(config), sort_keys=True).encode()).hexdigest()
+
+
+def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a resolved config without what does not change the result."""
+    kept = copy.deepcopy(dict(config))
+    data, data_dir = kept.get("data"), str(kept.get("data_dir"))
     if isinstance(data, dict) and "root" in data:  # which folder matters, where it lies does not
         data["root"] = str(data["root"]).removeprefix(data_dir)
     for path in IRRELEVANT:
         *parents, key = path.split(".")
-        node: Any = relevant
+        node: Any = kept
         for parent in parents:
             node = node.get(parent, {}) if isinstance(node, dict) else {}
         if isinstance(node, dict):
             node.pop(key, None)
-    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+    return kept

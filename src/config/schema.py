@@ -40,6 +40,7 @@ class Train:
     tags: list[str] = field(default_factory=list)
     sweep: str = ""  # the name of the folder a multirun goes to
     run: str | None = None  # the run folder; filled in when it is claimed
+    rerun: str | None = None  # the run folder that this one repeats
 
 
 @dataclass
