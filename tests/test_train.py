@@ -37,6 +37,7 @@ FIELDS = {
     "epochs": int,
     "steps": int,
     "parameters": dict,
+    "data_fingerprint": dict,
     "samples_per_second": float,
     "metrics": dict,
     "best": dict,
@@ -61,8 +62,8 @@ def same_bits(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -
 def test_run_json_has_exactly_its_fields(original: Path) -> None:
     record = json.loads((original / "run.json").read_text())
     assert {key: type(value) for key, value in record.items()} == FIELDS
-    assert set(record["git"]) == {"commit", "dirty"}
-    assert set(record["host"]) == {"cpu", "threads", "gpus"}
+    assert set(record["git"]) == {"commit", "dirty", "patch"}
+    assert set(record["host"]) == {"cpu", "threads", "interop_threads", "gpus"}
     assert set(record["best"]) == {"metric", "mode", "value", "epoch", "checkpoint"}
     assert all(re.fullmatch(r"(train|val|test)/\w+", name) for name in record["metrics"])
 
@@ -98,7 +99,8 @@ def test_the_worst_is_best_where_the_mode_says_so(train: Command) -> None:
 
 def test_the_folder_has_what_the_design_lists_and_nothing_half_written(original: Path) -> None:
     there = {path.name for path in original.iterdir()}
-    assert there == {"run.json", ".hydra", "metrics.csv", "checkpoints", "tensorboard", "train.log"}
+    whole = {"run.json", "arguments.json", ".hydra", "metrics.csv", "checkpoints", "tensorboard", "train.log"}
+    assert there - {"git.patch"} == whole  # where the code has changes
     names = ("best", "last", "previous")
     stored = {path.name for path in (original / "checkpoints").iterdir()}
     assert stored == {f"{name}.ckpt{end}" for name in names for end in ("", ".sha256")}
