@@ -415,22 +415,23 @@ def deep() -> list[Any]:
 
 
 NOT_PLAIN = "does not load as plain data"
+NO_ZIP = "it is no zip archive"
 CHECKPOINTS: dict[str, tuple[Callable[[Path], bytes], str]] = {
     "os.system": (lambda mark: saved({"state_dict": Call(os.system, f"touch {mark}")}), NOT_PLAIN),
     "open": (lambda mark: saved({"state_dict": {"x": Call(open, str(mark), "w")}}), NOT_PLAIN),
     "exec": (lambda mark: saved(Call(exec, f"open({str(mark)!r}, 'w')")), NOT_PLAIN),
     "copy": (lambda mark: saved({"callbacks": Call(shutil.copy, "precious", str(mark))}), NOT_PLAIN),
     "touch": (lambda mark: saved({"loops": [Call(Path.touch, mark)]}), NOT_PLAIN),
-    "plain pickle": (lambda mark: pickle.dumps(Call(os.system, f"touch {mark}")), NOT_PLAIN),
-    "pickle, protocol 0": (lambda mark: pickle.dumps(Call(os.system, f"touch {mark}"), protocol=0), NOT_PLAIN),
+    "plain pickle": (lambda mark: pickle.dumps(Call(os.system, f"touch {mark}")), NO_ZIP),
+    "pickle, protocol 0": (lambda mark: pickle.dumps(Call(os.system, f"touch {mark}"), protocol=0), NO_ZIP),
     "before zips": (
         lambda mark: (
             (b := io.BytesIO(), torch.save(Call(open, str(mark), "w"), b, _use_new_zipfile_serialization=False))
             and b.getvalue()
         ),
-        NOT_PLAIN,
+        NO_ZIP,
     ),
-    "tar": (tarred, NOT_PLAIN),
+    "tar": (tarred, NO_ZIP),
     "opcodes": (lambda mark: rezipped(saved({}), opcodes(f"os|system|touch {mark}")), NOT_PLAIN),
     "re-export": (lambda mark: rezipped(saved({}), opcodes(f"torch.serialization|os.system|touch {mark}")), NOT_PLAIN),
     "torch.load": (lambda mark: rezipped(saved({}), opcodes(f"torch|load|{mark}")), NOT_PLAIN),
@@ -450,7 +451,7 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], bytes], str]] = {
         "which leaves its folder",
     ),
     "no dictionary": (lambda mark: saved([1]), "holds no state_dict"),
-    "empty": (lambda mark: b"", NOT_PLAIN),
+    "empty": (lambda mark: b"", NO_ZIP),
 }
 
 
