@@ -18,6 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny nets: more threads would w
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
+from tests.browser import browser as browser
+
 ROOT = Path(__file__).parents[1]
 FAST = ("model=softmax_regression", "debug=fast")  # one batch of each split: no checkpoint, no logger
 SHORT = ("model=softmax_regression", "trainer.max_epochs=1")  # a whole run, about a second
@@ -103,6 +105,12 @@ def evaluate(tmp_path: Path) -> Command:
     return lambda *arguments: call("eval", tmp_path, *arguments)
 
 
+@pytest.fixture
+def report(tmp_path: Path) -> Command:
+    """`src.report` in the test's own folder."""
+    return lambda *arguments: call("report", tmp_path, *arguments)
+
+
 @pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on the digits, two epochs, that no test may change."""
@@ -120,9 +128,12 @@ def finished(original: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name is never looked up: a download fails at once, on a machine with a network too."""
+    """No name but this machine's is looked up: a download fails at once, on a machine with a network too."""
+    look_up = socket.getaddrinfo
 
-    def refuse(*arguments: Any, **options: Any) -> None:
+    def refuse(host: Any, *arguments: Any, **options: Any) -> Any:
+        if host in ("localhost", "127.0.0.1"):  # a browser's driver
+            return look_up(host, *arguments, **options)
         raise socket.gaierror("the tests have no network")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)

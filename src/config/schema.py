@@ -52,6 +52,16 @@ class Eval(Train):
 
 
 @dataclass
+class Report:
+    """Which runs are compared, and what is folded into one row."""
+
+    run: str = "outputs"  # a run, a sweep, a folder of them, or last
+    tags: list[str] = field(default_factory=list)  # only the runs that have all of these
+    fold: list[str] = field(default_factory=lambda: ["seed", "data.fold"])  # keys whose values share a row
+    latex: bool = False  # a LaTeX table too
+
+
+@dataclass
 class Reproduce:
     """Which experiments are run, how, and where the table goes."""
 
@@ -74,7 +84,7 @@ def register() -> None:
     store = ConfigStore.instance()
     # One for all: Hydra would copy it twice for every group that --help lists, half a second in all.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
-    for schema in (Train, Eval, Reproduce):
+    for schema in (Train, Eval, Report, Reproduce):
         store.store(name=f"{schema.__name__.lower()}_schema", node=open_groups(schema))
 
 

@@ -1,0 +1,94 @@
+"""Compares runs in one table, best first: `python -m src.report run=outputs/sweeps/digits`."""
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from src.config.command import command
+
+if TYPE_CHECKING:
+    from src.run.compare.fold import Row
+    from src.run.compare.table import Table
+
+SHOWN = 30  # rows on screen, and lines about runs that are not done; the files have all
+
+
+@command("report")
+def main(cfg: DictConfig) -> None:
+    """Print the table of the chosen runs, and store it and the page beside them."""
+    from src.config.schema import Report, check_top
+    from src.run.folder import find
+
+    check_top(cfg, Report)
+    folder = find("last") if cfg.run == "last" else Path(cfg.run)
+    report(folder, tags=list(cfg.tags), fold=list(cfg.fold), latex=cfg.latex)
+
+
+def report(folder: Path, *, tags: Collection[str], fold: Collection[str], latex: bool) -> None:
+    """Compare the runs in `folder` that have all of `tags`; what is in `fold` may differ within a row.
+
+    On screen, and as table.md, table.csv, index.html and, where asked for, table.tex in its folder `report`.
+    """
+    from src.run.compare import fold as folding
+    from src.run.compare import table as tables
+    from src.run.compare.gather import gather
+    from src.run.compare.page import page
+    from src.run.compare.settings import printable
+
+    runs = gather(folder, tags=tags)
+    rows, paths = folding.fold(runs, fold), folding.differing(runs, fold)
+    table = tables.table(rows, paths)
+    lines = list(unfinished(rows))
+    show(table, lines)
+    title = printable(folder.resolve().name)
+    files = {
+        "table.md": tables.markdown(table),
+        "table.csv": tables.comma_separated(rows, paths),
+        "index.html": page(title, table, rows, paths),
+    }
+    if latex:
+        files["table.tex"] = tables.latex(table)
+    store(folder / "report", files)
+
+
+def unfinished(rows: Sequence["Row"]) -> Iterator[str]:
+    """Yield a line for each run that is not done: its folder, its state and its error."""
+    for run in sorted((run for row in rows for run in row.runs if run.state != "done"), key=lambda run: run.name):
+        yield f"{run.name}: {run.state}{': ' if run.error else ''}{run.error}"
+
+
+def show(table: "Table", lines: Sequence[str]) -> None:
+    """Print the first rows of the table, and the first of the runs that are not done."""
+    from rich.console import Console
+    from rich.table import Table as Screen
+    from rich.text import Text
+
+    screen = Screen(box=None, padding=(0, 2, 0, 0))
+    for column, name in enumerate(table.header):
+        screen.add_column(Text(name), justify="right" if column in table.numeric else "left", no_wrap=True)
+    for row in table.rows[:SHOWN]:
+        screen.add_row(*(Text(cell.text) for cell in row))  # as text: brackets are no markup
+    console = Console(soft_wrap=True, highlight=False, width=10_000)  # a wide table wraps instead of losing columns
+    console.print(screen)
+    for count, more in ((len(table.rows), "rows"), (len(lines), "runs that are not done")):
+        if more != "rows":
+            for line in lines[:SHOWN]:
+                console.print(Text(line))
+        if count > SHOWN:
+            console.print(f"and {count - SHOWN} more {more}")
+
+
+def store(folder: Path, files: dict[str, str]) -> None:
+    """Write the files and print where they are; each is there in full or as it was."""
+    folder.mkdir(exist_ok=True)
+    for name, text in files.items():
+        part = folder / f"{name}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(folder / name)
+    print(f"report: {folder}/{', '.join(files)}")
+
+
+if __name__ == "__main__":
+    main()
