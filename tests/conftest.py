@@ -1,5 +1,6 @@
 """What the tests share: commands run in this process, a finished run to look at, no network."""
 
+import json
 import logging
 import os
 import shutil
@@ -17,7 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny nets: more threads would w
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
 
+from src.run.record import read
 from tests.browser import browser as browser
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +54,7 @@ class Ended:
 
 
 Command = Callable[..., Ended]
+Made = Callable[..., Path]
 
 
 @contextmanager
@@ -124,6 +128,27 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(original: Path, tmp_path: Path) -> Path:
     """A finished run under `outputs` of the test's own folder, that the test may damage."""
     return Path(shutil.copytree(original, tmp_path / "outputs" / "2026-11-20" / original.name))
+
+
+@pytest.fixture
+def make(original: Path, tmp_path: Path) -> Made:
+    """Make a run folder under `outputs`: the finished run, with other settings in its config and other fields."""
+
+    def made(name: str, *, settings: dict[str, Any] | None = None, score: float | None = None, **fields: Any) -> Path:
+        folder = tmp_path / "outputs" / name
+        shutil.copytree(original, folder, ignore=shutil.ignore_patterns("checkpoints", "tensorboard"))
+        config = OmegaConf.load(folder / ".hydra" / "config.yaml")
+        for path, value in (settings or {}).items():
+            OmegaConf.update(config, path, value, force_add=True)
+        OmegaConf.save(config, folder / ".hydra" / "config.yaml")
+        record = read(folder)
+        record["overrides"] += [f"{path}={value}" for path, value in (settings or {}).items()]
+        if score is not None:
+            record["best"]["value"] = score
+        (folder / "run.json").write_text(json.dumps(record | fields))
+        return folder
+
+    return made
 
 
 @pytest.fixture(autouse=True)
