@@ -72,12 +72,12 @@ def show(table: "Table", lines: Sequence[str]) -> None:
         screen.add_row(*(Text(cell.text) for cell in row))  # as text: brackets are no markup
     console = Console(soft_wrap=True, highlight=False, width=10_000)  # a wide table wraps instead of losing columns
     console.print(screen)
-    for count, more in ((len(table.rows), "rows"), (len(lines), "runs that are not done")):
-        if more != "rows":
-            for line in lines[:SHOWN]:
-                console.print(Text(line))
-        if count > SHOWN:
-            console.print(f"and {count - SHOWN} more {more}")
+    if len(table.rows) > SHOWN:
+        console.print(f"and {len(table.rows) - SHOWN} more rows")
+    for line in lines[:SHOWN]:
+        console.print(Text(line))
+    if len(lines) > SHOWN:
+        console.print(f"and {len(lines) - SHOWN} more runs that are not done")
 
 
 def store(folder: Path, files: dict[str, str]) -> None:

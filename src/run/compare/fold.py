@@ -104,17 +104,18 @@ def differing(runs: Sequence[Run], keys: Collection[str]) -> list[str]:
     """Return the settings, but for `keys`, in which the runs differ; without those that follow from others of them.
 
     A setting follows from the choice of its group, or of an experiment, where each choice comes with one value of
-    it: model.net.width from model. One that a command named is there in any case.
+    it: model.net.width from model. One that a command named is there in any case. Model and data, where all agree.
     """
     whole = [run for run in runs if run.settings and run.names] or runs
     paths = dict.fromkeys([*NAMES, *(path for run in whole for path in run.settings)])
     columns = [path for path in paths if path not in keys and len({str(setting(run, path)) for run in whole}) > 1]
     overridden = frozenset().union(*(run.overridden for run in whole))
-    return [
+    shown = [
         path
         for path in columns
         if path in NAMES or path in overridden or not any(_follows(path, by, whole) for by in _above(path, columns))
     ]
+    return shown or ["model", "data"]
 
 
 def setting(run: Run, path: str) -> Any:

@@ -249,13 +249,13 @@ function hover(event) {
 function start() {
   const all = Object.entries(data.runs).map(([name, run]) => ({ name, ...run }));
   const curves = [...new Set(all.flatMap((run) => Object.keys(run.curves)))].sort();
-  find("#count").textContent = `${all.length} runs in ${data.rows.length} rows, best ${data.monitor} first`;
+  find("#count").textContent = `${all.length} runs in ${data.rows.length} rows${data.monitor && `, best ${data.monitor} first`}`;
   options(find("#curves .y"), curves, data.monitor);
   for (const id of ["scatter", "parallel"]) options(find(`#${id} .y`), data.scores, `best ${data.monitor}`);
   data.settings.forEach((name, k) => node(find("#scatter .x"), "option", { value: k }, name));
   find("#curves").hidden = !curves.length;
-  find("#scatter").hidden = !data.settings.length || !data.scores.length;
-  find("#parallel").hidden = data.settings.length < 2 || !data.scores.length;
+  find("#scatter").hidden = data.rows.length < 2 || !data.scores.length;
+  find("#parallel").hidden = data.rows.length < 2 || data.settings.length < 2 || !data.scores.length;
   const unfinished = all.filter((run) => run.state !== "done");
   find("#unfinished").hidden = !unfinished.length;
   for (const run of unfinished) {

@@ -114,6 +114,23 @@ def test_parallel_coordinates_have_an_axis_for_each_setting_and_one_for_the_scor
     assert drawn(page, "parallel", "path") == 4
 
 
+@pytest.mark.parametrize("damage", ["nothing", "no curves", "no record", "no config"])
+def test_a_page_about_one_run_opens_whatever_it_lacks(
+    damage: str, make: Made, report: Command, browser: "Chrome", tmp_path: Path
+) -> None:
+    run = make("a")
+    lost = {"nothing": [], "no curves": ["metrics.csv"], "no record": ["run.json"], "no config": [".hydra/config.yaml"]}
+    for name in lost[damage]:
+        (run / name).unlink()
+    assert report("run=outputs").code == 0
+    browser.get_log("browser")
+    browser.get((tmp_path / "outputs" / "report" / "index.html").as_uri())
+    assert browser.get_log("browser") == []
+    assert texts(browser, "state") == ["done" if damage in ("nothing", "no curves") else "damaged"]
+    visible = [each.get_attribute("id") for each in browser.find_elements("tag name", "figure") if each.is_displayed()]
+    assert visible == ([] if damage == "no curves" else ["curves"])
+
+
 def test_text_of_a_stranger_is_shown_and_never_run(page: "Chrome") -> None:
     assert page.execute_script("return window.hacked") is None
     assert len(page.find_elements("tag name", "script")) == 2
