@@ -76,6 +76,18 @@ def test_a_setting_that_nobody_named_keeps_runs_apart_too(make: Made, report: Co
     assert sorted(row["trainer.max_epochs"] for row in rows(tmp_path)) == ["2", "7"]
 
 
+def test_what_follows_from_a_choice_is_no_column_unless_a_command_named_it(
+    make: Made, report: Command, tmp_path: Path
+) -> None:
+    make("a", settings={"optimizer.lr": 1}, model="narrow")
+    path = make("b", settings={"optimizer.lr": 2}, model="wide") / ".hydra" / "config.yaml"
+    other = {"model": {"net": {"width": 9}}, "optimizer": {"_target_": "torch.optim.SGD", "nesterov": True}}
+    OmegaConf.save(OmegaConf.merge(OmegaConf.load(path), other), path)
+    report("run=outputs")
+    header = list(rows(tmp_path)[0])
+    assert header[: header.index("best val/loss")] == ["model", "optimizer", "optimizer.lr"]
+
+
 def test_where_and_under_which_name_a_run_lies_makes_no_difference(make: Made, report: Command, tmp_path: Path) -> None:
     make("a0", settings={"sweep": "one", "run": "outputs/a0", "tags": ["x"], "data_dir": "/a"})
     make("deep/er/a1", settings={"sweep": "two", "run": "outputs/b", "tags": [], "data_dir": "/b", "seed": 1})
@@ -86,8 +98,8 @@ def test_where_and_under_which_name_a_run_lies_makes_no_difference(make: Made, r
 def test_a_run_done_twice_with_one_seed_counts_once_and_as_it_was_last(
     make: Made, report: Command, tmp_path: Path
 ) -> None:
-    make("a0", score=0.5, started="2026-11-20T10:00:00+00:00")
-    make("a1", score=0.2, started="2026-11-20T11:00:00+00:00")
+    make("a0", score=0.2, started="2026-11-20T11:00:00+00:00")
+    make("a1", score=0.5, started="2026-11-20T10:00:00+00:00")
     make("a2", score=0.3, settings={"seed": 1})
     report("run=outputs")
     (row,) = rows(tmp_path)

@@ -75,6 +75,11 @@ def test_the_help_of_reproduce_needs_no_torch(tmp_path: Path) -> None:
     assert answer("reproduce", "--help", folder=tmp_path).count("python -m src.reproduce") == 5
 
 
+def test_reports_help_and_config_need_no_run_and_no_torch(tmp_path: Path) -> None:
+    assert answer("report", "--help", folder=tmp_path).count("python -m src.report") == 5
+    assert "run: outputs" in answer("report", "--cfg", "job", folder=tmp_path)
+
+
 def test_importing_the_run_package_imports_no_torch(tmp_path: Path) -> None:
     code = f"import sys; from src.run import load{TORCH_FREE}"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -110,7 +110,7 @@ function categories(values, from, to) {
   const place = new Map(names.map((name, k) => [name, k]));
   const at = (value) => from + ((place.get(String(value)) + 0.5) / names.length) * (to - from);
   const every = Math.ceil(names.length / 12);
-  return { at, ticks: names.filter((_, k) => k % every === 0).map((name) => [at(name), shorten(name)]) };
+  return { at, lift: -9, ticks: names.filter((_, k) => k % every === 0).map((name) => [at(name), shorten(name)]) };
 }
 
 function ticks(low, high, isLog) {
@@ -131,9 +131,9 @@ function ticks(low, high, isLog) {
 const label = (value) => (value !== 0 && (Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3) ? value.toExponential().replace("e+", "e") : String(value));
 const ascending = (values) => [...values].sort((a, b) => a - b || String(a).localeCompare(String(b), "en", { numeric: true }));
 const shorten = (text) => (text.length > 18 ? `${text.slice(0, 17)}…` : text);
-const spans = (values) => {
+const spans = (values, factor = 50) => {
   const numbers = values.filter((value) => typeof value === "number");
-  return Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) >= 50;
+  return Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) >= factor;
 };
 
 function frame(svg, x, y, names) {
@@ -180,7 +180,7 @@ function drawScatter(svg, score, log) {
   const rows = bottomUp().filter((row) => data.rows[row].scores[k]?.[0] != null && value(row) !== null);
   const [xs, means] = [rows.map(value), rows.map((row) => data.rows[row].scores[k])];
   const mixed = xs.some((each) => typeof each === "string");
-  const x = mixed ? categories(ascending(xs), 70, 628) : scale(xs, 70, 628, spans(xs));
+  const x = mixed ? categories(ascending(xs), 70, 628) : scale(xs, 70, 628, spans(xs, 10));
   const y = scale(means.flatMap(([mean, std]) => [mean, mean - (std ?? 0), mean + (std ?? 0)].filter((each) => !log || each > 0)), 352, 10, log);
   frame(svg, x, y, [data.settings[setting], score]);
   rows.forEach((row) => {
@@ -209,10 +209,10 @@ function drawParallel(svg, score) {
     const line = node(svg, "path", { class: "curve", d: `M${axes.map((axis) => place(axis, row)).join("L")}`, stroke: paint, "stroke-dasharray": dashes, "data-row": row });
     node(line, "title", {}, `${named(row)}  ${score} ${data.rows[row].scores[k][0]}`);
   }
-  for (const { x, scale: { ticks: marks }, name } of axes) {
+  for (const { x, scale: { ticks: marks, lift }, name } of axes) {
     node(svg, "line", { class: "axis", x1: x, x2: x, y1: 30, y2: 358 });
     node(svg, "text", { class: "title", x, y: 18, "text-anchor": "middle" }, shorten(name));
-    for (const [at, text] of marks) node(svg, "text", { x: x + 6, y: at + 4, stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" }, text);
+    for (const [at, text] of marks) node(svg, "text", { x: x + 6, y: at + 4 + (lift ?? 0), stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" }, text);
   }
 }
 

@@ -138,6 +138,13 @@ def test_text_of_a_stranger_is_shown_and_never_run(page: "Chrome") -> None:
     assert EVIL in page.find_element("css selector", "#unfinished").text
 
 
+def test_the_name_of_the_folder_is_text_too(make: Made, report: Command, tmp_path: Path) -> None:
+    make("<i>&{{data}}/a")
+    assert report("run=outputs/<i>&{{data}}").code == 0
+    text = (tmp_path / "outputs" / "<i>&{{data}}" / "report" / "index.html").read_text()
+    assert "<h1>&lt;i&gt;&amp;{{data}}</h1>" in text
+
+
 def test_the_page_names_no_other_place_and_lets_no_other_script_run(sweep: Path) -> None:
     text = sweep.read_text()
     assert set(re.findall(r"https?://[^\s\"']+", text)) == {
