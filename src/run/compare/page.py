@@ -15,7 +15,7 @@ from src.run.compare.fold import Row
 from src.run.compare.table import Cell, Table, all_scores
 
 TEMPLATE = Path(__file__).with_name("page.html")
-SCRIPT = Path(__file__).with_name("page.js")
+SCRIPTS = [Path(__file__).with_name(name) for name in ("pictures.js", "page.js")]
 POINTS = 60_000  # of all curves together: about 1 MB
 
 
@@ -44,7 +44,7 @@ def page(title: str, table: Table, rows: Sequence[Row], paths: Sequence[str]) ->
             for run in row.runs
         },
     }
-    script = SCRIPT.read_text(encoding="utf-8")
+    script = "\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     parts = {"title": html.escape(title), "digest": digest, "data": _json(data), "script": script}
     return re.sub(r"\{\{(\w+)\}\}", lambda name: parts[name[1]], TEMPLATE.read_text(encoding="utf-8"))
