@@ -37,8 +37,8 @@ def command(
 
     Where the command line has `run=`, it is `conf/<with_run>.yaml`, in which the config that the run folder recorded
     can be composed under the name `recorded`. Where both names are the same, the command needs a `run=`; without
-    `with_run` it takes no run's config. Where it has `rerun=`, which only `src.train` takes, it is `conf/rerun.yaml`, in the same
-    way.
+    `with_run` it takes no run's config. Where it has `rerun=`, which only `src.train` takes, it is `conf/rerun.yaml`,
+    in the same way.
     """
 
     def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
