@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from src.config.command import command
+from src.sweep.job import once
 
 if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help needs neither
     import lightning
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 
 
 @command("train", with_run="resume")
+@once
 def main(cfg: DictConfig) -> float | None:
     """Build what the config describes, train it, and return the monitored score of the best checkpoint."""
     import lightning
@@ -28,6 +30,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.build import build
     from src.config.check import fill, plain
     from src.config.hash import config_hash
+    from src.config.recorded import keep
     from src.run.folder import shown
     from src.run.pretrained import start_from
     from src.run.quiet import quiet
@@ -51,7 +54,7 @@ def main(cfg: DictConfig) -> float | None:
             log.info("run=%s is done: a longer trainer.max_epochs continues it", folder)
             return run["best"]["value"]
         checkpoint = resume(folder, config)
-        OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
+        keep(folder, "config", cfg)
     else:
         choices = original or {**hydra.runtime.choices, "overrides": []}
         overrides = [*choices["overrides"], *hydra.overrides.task]

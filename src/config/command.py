@@ -26,6 +26,7 @@ from src.config.schema import CONF, register
 from src.data.download import DOWNLOAD_DIR
 from src.run.folder import find
 from src.run.rerun import rerunnable
+from src.sweep.end import reported
 
 VERBATIM = ("run", "rerun", "input", "checkpoint")  # paths: brackets, commas and spaces in them are no grammar
 
@@ -43,7 +44,7 @@ def command(
 
     def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
         def entry() -> None:
-            with one_line_errors():
+            with one_line_errors(), reported():
                 register()
                 sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
                 is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])

@@ -12,6 +12,8 @@ IRRELEVANT = (
     "run",
     "rerun",
     "sweep",
+    "retry_failed",
+    "fail_fast",
     "tags",
     "test",
     "expect",

@@ -6,18 +6,20 @@ print.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from src.config.check import check
 from src.config.command import one_line
 from src.config.schema import check_top
 from src.run.folder import OUTPUTS, claim, unused
+from src.sweep.end import Sweep, begin
+from src.sweep.job import named
 
 
 class Preflight(Callback):
@@ -35,23 +37,32 @@ class Preflight(Callback):
                 config.run = str(claim() if folder == "${run}" else unused(Path(config.hydra.run.dir)))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
-        """Check every job of a grid sweep."""
-        loader = GlobalHydra.instance().config_loader()
-        for overrides in jobs(list(config.hydra.overrides.task)):
-            with one_line_errors(f"job {' '.join(overrides)}: "):
-                check(job(loader.load_sweep_config(config, overrides)))
+        """Check every job of a grid; of other sweeps, whose jobs only the sweeper knows, what they have in common."""
+        folder, is_grid = Path(config.hydra.sweep.dir), config.hydra.sweeper._target_.endswith(".BasicSweeper")
+        jobs = []
+        if not is_grid:
+            with one_line_errors():
+                check(job(config))
+        for overrides, composed in grid(config) if is_grid else ():
+            with one_line_errors(f"job {named(overrides)}: "):
+                check(job(composed))
+                jobs.append((folder / composed.hydra.sweep.subdir, overrides))
+        if self.claims:
+            begin(Sweep(folder, jobs if is_grid else None))
 
 
-def jobs(overrides: list[str]) -> Iterator[list[str]]:
-    """Yield the overrides of each job that a grid of comma-separated values stands for."""
-    choices = []
-    for override in OverridesParser.create().parse_overrides(overrides):
-        if override.is_sweep_override():
-            key = override.get_key_element()
-            choices.append([f"{key}={value}" for value in override.sweep_string_iterator()])
-        else:
-            choices.append([override.input_line or ""])
-    yield from (list(job) for job in product(*choices))
+def grid(config: DictConfig) -> Iterator[tuple[list[str], DictConfig]]:
+    """Yield the overrides and the config of each job that Hydra's own sweeper will make of comma-separated values."""
+    loader = GlobalHydra.instance().config_loader()
+    given = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
+    given += config.hydra.overrides.task
+    (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(given), max_batch_size=None)
+    for number, overrides in enumerate(jobs):
+        with one_line_errors(f"job {named(overrides)}: "):
+            composed = loader.load_sweep_config(config, overrides)
+        with open_dict(composed):
+            composed.hydra.job.num = composed.hydra.job.id = number
+        yield overrides, composed
 
 
 def job(config: DictConfig) -> DictConfig:

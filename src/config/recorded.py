@@ -1,11 +1,14 @@
-"""The config that a run recorded: it may be a stranger's, and comes to Hydra as plain data that leaves no folder."""
+"""The config that a run recorded, written and read.
+
+It may be a stranger's, and comes to Hydra as plain data that leaves no folder.
+"""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import Container, DictConfig, OmegaConf
 
 from src.config.confine import confine
 from src.config.schema import Train, check_top
@@ -67,3 +70,12 @@ def _text(path: Path) -> str:
         if depth > DEPTH:
             raise yaml.YAMLError(f"it is more than {DEPTH} levels deep")
     return text
+
+
+def keep(folder: Path, name: str, config: Container) -> None:
+    """Write `.hydra/<name>.yaml` of a run folder: after a crash the old file or the new one is there, never half."""
+    path = folder / ".hydra" / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    part = path.with_suffix(".part")
+    OmegaConf.save(config, part)
+    part.replace(path)

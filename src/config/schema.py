@@ -39,6 +39,8 @@ class Train:
     test: bool = True  # score the best checkpoint on the test split at the end
     tags: list[str] = field(default_factory=list)
     sweep: str = ""  # the name of the folder a multirun goes to
+    retry_failed: bool = False  # a sweep's jobs that failed before are run again
+    fail_fast: bool = False  # a sweep ends at the first job that fails
     run: str | None = None  # the run folder; filled in when it is claimed
     rerun: str | None = None  # the run folder that this one repeats
 

@@ -1,0 +1,101 @@
+"""The end of a sweep: a table of its jobs, however it ends, and the exit status."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.run.folder import shown
+from src.run.hold import is_held
+from src.run.record import read
+
+_sweeps: list["Sweep"] = []  # the one that this command runs, once it is known
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep's folder and its jobs: the folder of each and its overrides.
+
+    None where only the sweeper knows: then every run in the folder is one of its jobs.
+    """
+
+    folder: Path
+    jobs: list[tuple[Path, list[str]]] | None
+
+
+def begin(sweep: Sweep) -> None:
+    """Say which jobs `reported` is to report."""
+    _sweeps[:] = [sweep]
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Print the table of the sweep that begins in the block; raise SystemExit at its end where jobs are not done."""
+    _sweeps.clear()
+    try:
+        yield
+    finally:
+        found = [(sweep.folder, rows(sweep)) for sweep in _sweeps]
+        for _, jobs in found:
+            show(jobs)
+    for folder, jobs in found:
+        if message := undone([row["state"] for row in jobs]):
+            raise SystemExit(f"error: {shown(folder.absolute())}: {message}")
+
+
+def rows(sweep: Sweep) -> list[dict[str, str]]:
+    """Return a row for each job: overrides (those that not all have), state, metric, time, folder."""
+    jobs = sweep.jobs
+    if jobs is None:
+        folders = sorted(path.parent for path in sweep.folder.rglob("run.json"))
+        jobs = [(folder, fields(folder).get("overrides", [])) for folder in folders]
+    common = set.intersection(*(set(overrides) for _, overrides in jobs)) if len(jobs) > 1 else set()
+    return [_row(folder, [override for override in overrides if override not in common]) for folder, overrides in jobs]
+
+
+def _row(folder: Path, overrides: Sequence[str]) -> dict[str, str]:
+    run = fields(folder)
+    best, seconds = run.get("best") or {}, run.get("seconds")
+    return {
+        "job": " ".join(overrides),
+        "state": "running" if is_held(folder) else {"running": "interrupted"}.get(run["state"], run["state"]),
+        "metric": f"{best['metric']} {best['value']:.4f}" if best.get("value") is not None else "",
+        "time": "" if seconds is None else f"{seconds:.1f} s",
+        "folder": folder.name,
+    }
+
+
+def fields(folder: Path) -> dict[str, Any]:
+    """Return the run.json of a job; one that is not there, or is damaged, has a `state` that says so."""
+    try:
+        return read(folder)
+    except FileNotFoundError:
+        return {"state": "not started"}
+    except ValueError:
+        return {"state": "damaged"}
+
+
+def show(jobs: Sequence[dict[str, str]]) -> None:
+    """Print a line for each job, as long as it needs to be."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in jobs[0] if jobs else ():
+        table.add_column(column)
+    for row in jobs:
+        table.add_row(*row.values())
+    Console(width=100_000, highlight=False, markup=False, soft_wrap=True).print(table)
+
+
+def undone(states: Sequence[str]) -> str:
+    """Return what is left to do, and how, or an empty string: a job that is running has its process."""
+    number = Counter(states)
+    failed = number["failed"] + number["damaged"]
+    left = len(states) - failed - number["done"] - number["running"]
+    of = f"of {len(states)} jobs"
+    parts = [f"{failed} {of} failed: the same command with retry_failed=true runs them again"] if failed else []
+    parts += [f"{left} {of} stopped: the same command goes on with them"] if left else []
+    return "; ".join(parts)
