@@ -62,8 +62,8 @@ def command(
 def _task(main: Callable[[DictConfig], object]) -> Callable[[DictConfig], object]:
     """Wrap the function that Hydra calls: the log gets a failure's traceback, the screen one line.
 
-    An exception that reaches Hydra is announced by a line of its own; a single run ends before that, a sweep goes on
-    with its other jobs.
+    An exception that reaches Hydra is announced by a line of its own; a single run ends before that. What becomes of a
+    failed job is the sweep's affair.
     """
 
     @wraps(main)
@@ -71,9 +71,9 @@ def _task(main: Callable[[DictConfig], object]) -> Callable[[DictConfig], object
         try:
             return main(cfg)
         except Exception as error:
-            logging.getLogger("src.traceback").error("", exc_info=error)
             if HydraConfig.get().mode is RunMode.MULTIRUN:
                 raise
+            logging.getLogger("src.traceback").error("", exc_info=error)
             raise SystemExit(f"error: {one_line(error)}") from error
 
     return task

@@ -8,18 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
 from src.config.check import check
 from src.config.command import one_line
 from src.config.schema import check_top
 from src.run.folder import OUTPUTS, claim, unused
-from src.sweep.end import Sweep, begin
-from src.sweep.job import named
+from src.sweep.end import Sweep, begin, named
+from src.sweep.grid import compose, is_grid, jobs
 
 
 class Preflight(Callback):
@@ -37,32 +34,19 @@ class Preflight(Callback):
                 config.run = str(claim() if folder == "${run}" else unused(Path(config.hydra.run.dir)))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
-        """Check every job of a grid; of other sweeps, whose jobs only the sweeper knows, what they have in common."""
-        folder, is_grid = Path(config.hydra.sweep.dir), config.hydra.sweeper._target_.endswith(".BasicSweeper")
-        jobs = []
-        if not is_grid:
+        """Check every job of a grid; of a search, whose jobs nobody knows yet, what they have in common."""
+        folder = Path(config.hydra.sweep.dir)
+        found = []
+        if not is_grid(config.hydra):
             with one_line_errors():
                 check(job(config))
-        for overrides, composed in grid(config) if is_grid else ():
+        for number, overrides in enumerate(jobs(config.hydra) if is_grid(config.hydra) else ()):
             with one_line_errors(f"job {named(overrides)}: "):
+                composed = compose(config, number, overrides)
                 check(job(composed))
-                jobs.append((folder / composed.hydra.sweep.subdir, overrides))
+                found.append((folder / composed.hydra.sweep.subdir, overrides))
         if self.claims:
-            begin(Sweep(folder, jobs if is_grid else None))
-
-
-def grid(config: DictConfig) -> Iterator[tuple[list[str], DictConfig]]:
-    """Yield the overrides and the config of each job that Hydra's own sweeper will make of comma-separated values."""
-    loader = GlobalHydra.instance().config_loader()
-    given = [f"{key}={value}" for key, value in (config.hydra.sweeper.params or {}).items()]
-    given += config.hydra.overrides.task
-    (jobs,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(given), max_batch_size=None)
-    for number, overrides in enumerate(jobs):
-        with one_line_errors(f"job {named(overrides)}: "):
-            composed = loader.load_sweep_config(config, overrides)
-        with open_dict(composed):
-            composed.hydra.job.num = composed.hydra.job.id = number
-        yield overrides, composed
+            begin(Sweep(folder, found or None))
 
 
 def job(config: DictConfig) -> DictConfig:

@@ -61,7 +61,7 @@ def _lock(lock: IO[str], folder: Path) -> None:
         lock.truncate(0)  # of what a killed holder left
         return
     lock.seek(0)
-    raise Held(f"run={folder}: {lock.read() or 'another process'} is running it: wait for it, or stop it")
+    raise Held(f"{lock.read() or 'another process'} is running {folder}: wait for it, or stop it")
 
 
 @cache

@@ -59,12 +59,18 @@ def _row(folder: Path, overrides: Sequence[str]) -> dict[str, str]:
     run = fields(folder)
     best, seconds = run.get("best") or {}, run.get("seconds")
     return {
-        "job": " ".join(overrides),
+        "job": named(overrides),
         "state": "running" if is_held(folder) else {"running": "interrupted"}.get(run["state"], run["state"]),
         "metric": f"{best['metric']} {best['value']:.4f}" if best.get("value") is not None else "",
         "time": "" if seconds is None else f"{seconds:.1f} s",
         "folder": folder.name,
     }
+
+
+def named(overrides: Sequence[str]) -> str:
+    """The overrides that say what a job is, as one would type them."""
+    others = ("hydra.", "hydra/", "sweep=", "retry_failed=", "fail_fast=")
+    return " ".join(override for override in overrides if not override.startswith(others))
 
 
 def fields(folder: Path) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from src.config.recorded import keep
 from src.run.folder import shown
 from src.run.hold import Held, hold
 from src.run.record import Record, read
+from src.sweep.end import named
+from src.sweep.grid import is_grid
 
 log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
@@ -25,8 +28,9 @@ Main = Callable[[DictConfig], float | None]
 def once(main: Main) -> Main:
     """Return `main`, which trains a run in Hydra's folder, such that its process holds the folder meanwhile.
 
-    In a sweep it is called only where there is something to do. A sweeper is given the recorded value of a job that is
-    done, and NaN, which is best in nothing, for one that failed or that another process is running.
+    In a sweep it is called only where there is something to do, and a failure does not end a grid. A job that is done
+    gives its recorded value to the sweeper. One without a value (it failed, now or before, or another process runs it)
+    gives NaN to a grid; a search is handed the exception, by which Optuna knows a failed trial.
     """
 
     @wraps(main)
@@ -46,41 +50,47 @@ def job(main: Main, cfg: DictConfig, folder: Path) -> float | None:
 
     Raises SystemExit, which ends the sweep, for a failure with fail_fast, and where the folder is another run's.
     """
-    title = f"job {named(HydraConfig.get().overrides.task)} in {folder}"
+    hydra = HydraConfig.get()
+    title = f"job {named(hydra.overrides.task)} in {folder}"
     try:
         with hold(folder):
-            if (folder / "run.json").exists() and (skipped := _skipped(cfg, folder, title)):
-                return skipped[0]
+            if (folder / "run.json").exists() and _is_done(cfg, folder, title):
+                log.info("%s: done already", title)
+                return read(folder)["best"]["value"]
             return _run(main, cfg, folder)
-    except Held as error:
-        log.info("%s: not run here: %s", title, str(error).partition(": ")[2])
+    except (Held, FailedBefore) as error:
+        log.warning("%s: %s", title, error)
+        missing: Exception = error
     except Exception as error:
-        logging.getLogger("src.traceback").error("", exc_info=error)
-        log.error("error: %s: %s", title, one_line(error))
-        if (folder / "run.json").exists():  # it may have failed before its record was opened
-            Record(folder).update(state="failed", error={"type": type(error).__name__, "message": str(error)})
+        _failed(folder, title, error)
         if cfg.fail_fast:
             raise SystemExit(f"error: fail_fast=true: the sweep stops at {title}") from error
-    return math.nan
+        missing = error
+    if is_grid(hydra):
+        return math.nan
+    raise missing
 
 
-def named(overrides: Sequence[str]) -> str:
-    """The overrides that say what a job is, as one would type them."""
-    return " ".join(override for override in overrides if not override.startswith(("hydra.", "hydra/", "sweep=")))
+class FailedBefore(ValueError):
+    """The job failed in an earlier start of the sweep, and is not to be retried."""
 
 
-def _skipped(cfg: DictConfig, folder: Path, title: str) -> tuple[float | None] | None:
-    """Return what a job that is not to be run gives to the sweeper, or None for one that is."""
+def _is_done(cfg: DictConfig, folder: Path, title: str) -> bool:
     run = read(folder)
     if run["config_hash"] != config_hash(plain(cfg)):
-        raise SystemExit(f"error: {title}: the folder holds another run: leave hydra.sweep.subdir as it is")
-    if run["state"] == "done":
-        log.info("%s: done already", title)
-        return (run["best"]["value"],)
+        raise SystemExit(f"error: {title}: the folder holds another run: move it, or choose another sweep=")
     if run["state"] == "failed" and not cfg.retry_failed:
-        log.error("%s: failed before: %s: retry_failed=true runs it again", title, run["error"]["message"])
-        return (math.nan,)
-    return None
+        raise FailedBefore(f"failed before: {run['error']['message']}: retry_failed=true runs it again")
+    return run["state"] == "done"
+
+
+def _failed(folder: Path, title: str, error: Exception) -> None:
+    """Tell a failure when it happens; record it where it came before the run could."""
+    logging.getLogger("src.traceback").error("", exc_info=error)
+    log.error("error: %s: %s", title, one_line(error))
+    with suppress(FileNotFoundError, ValueError):  # none yet, or a damaged one
+        read(folder)
+        Record(folder).update(state="failed", error={"type": type(error).__name__, "message": str(error)})
 
 
 def _run(main: Main, cfg: DictConfig, folder: Path) -> float | None:

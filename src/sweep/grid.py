@@ -1,0 +1,26 @@
+"""The jobs of a grid, which Hydra's own sweeper makes of comma-separated values: alone they are known beforehand."""
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, open_dict
+
+
+def is_grid(hydra: DictConfig) -> bool:
+    """Whether this is a grid, and no search that chooses its next jobs by the values of those before."""
+    return hydra.sweeper._target_ == f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
+
+
+def jobs(hydra: DictConfig) -> list[list[str]]:
+    """Return the overrides of each job of a grid, in the order in which they are run."""
+    given = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()] + list(hydra.overrides.task)
+    (found,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(given), max_batch_size=None)
+    return found
+
+
+def compose(config: DictConfig, number: int, overrides: list[str]) -> DictConfig:
+    """Return the config of a job as its launcher will compose it."""
+    composed = GlobalHydra.instance().config_loader().load_sweep_config(config, overrides)
+    with open_dict(composed):
+        composed.hydra.job.num = composed.hydra.job.id = number
+    return composed
