@@ -33,11 +33,11 @@ class CheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         content = buffer.getvalue()
         if target.name == LAST and target.exists():
-            for source, kept in zip(_pair(target), _pair(target.with_name(PREVIOUS)), strict=True):
-                source.replace(kept)
-        digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n".encode()
-        for file, part in zip(_pair(target), (content, digest), strict=True):
-            _write(file, part)
+            _move(target, target.with_name(PREVIOUS))
+        file, checksum = _pair(target)
+        checksum.unlink(missing_ok=True)  # killed between the two, a checkpoint has none, and never another's
+        _write(file, content)
+        _write(checksum, f"{hashlib.sha256(content).hexdigest()}  {target.name}\n".encode())
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = True
@@ -101,6 +101,15 @@ def sha256(path: Path) -> str:
 def _pair(path: Path) -> tuple[Path, Path]:
     """A checkpoint and the file that holds its sha256, as `sha256sum --check` reads it."""
     return path, path.with_name(f"{path.name}.sha256")
+
+
+def _move(source: Path, target: Path) -> None:
+    """Move a checkpoint and its sha256 in an order in which no kill pairs one with the sha256 of another."""
+    (source, checksum), (target, old) = _pair(source), _pair(target)
+    old.unlink(missing_ok=True)
+    source.replace(target)
+    if checksum.exists():
+        checksum.replace(old)
 
 
 def _write(path: Path, content: bytes) -> None:

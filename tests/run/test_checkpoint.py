@@ -2,7 +2,11 @@
 
 import hashlib
 import pickle
+import sys
+from contextlib import suppress
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -46,6 +50,65 @@ def test_a_new_last_keeps_the_one_before_it_with_its_sha256(saved: Path) -> None
     assert load(saved.with_name("previous.ckpt"))["epoch"] == 0
     names = {f"{stem}.ckpt{end}" for stem in ("last", "previous") for end in ("", ".sha256")}
     assert {path.name for path in saved.parent.iterdir()} == names
+
+
+class Stop(BaseException):
+    """As sudden as a kill."""
+
+
+@pytest.fixture(scope="module")
+def disk() -> dict[str, Any]:
+    """Set `left` to n: the n-th change below `folder` is not made, but raises Stop."""
+    state: dict[str, Any] = {"left": 0, "folder": ""}
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        changes = event in ("os.rename", "os.remove") or (event == "open" and "w" in str(arguments[1]))
+        if state["left"] and changes and state["folder"] in str(arguments[0]):
+            state["left"] -= 1
+            if not state["left"]:
+                raise Stop
+
+    sys.addaudithook(watch)  # for good: a hook cannot be removed
+    return state
+
+
+def stopped(disk: dict[str, Any], path: Path, epoch: int, change: int) -> bool:
+    """Save a checkpoint, stopped before its n-th change on the disk; whether it has so many."""
+    disk.update(left=change, folder=str(path.parent))
+    try:
+        CheckpointIO().save_checkpoint({"state_dict": {}, "epoch": epoch}, path)
+    except Stop:
+        return True
+    finally:
+        disk["left"] = 0
+    return False
+
+
+def sound(path: Path) -> list[int]:
+    """The epochs of those that resuming looks at, and takes."""
+    found = []
+    for name in ("last.ckpt", "previous.ckpt"):
+        with suppress(ValueError):
+            found.append(load(path.with_name(name))["epoch"])
+    return found
+
+
+def test_wherever_it_is_stopped_twice_a_sound_checkpoint_is_there_and_the_next_can_be_saved(
+    disk: dict[str, Any], tmp_path: Path
+) -> None:
+    for first, second in product(range(1, 20), repeat=2):
+        path = tmp_path / f"{first}-{second}" / "last.ckpt"
+        for epoch in (0, 1):
+            CheckpointIO().save_checkpoint({"state_dict": {}, "epoch": epoch}, path)
+        if not stopped(disk, path, 2, first):
+            assert first > 5
+            break
+        assert max(sound(path)) >= 1
+        stopped(disk, path, 3, second)
+        assert max(sound(path)) >= 1
+        CheckpointIO().save_checkpoint({"state_dict": {}, "epoch": 4}, path)
+        assert load(path)["epoch"] == 4
+        assert len(sound(path)) == 2
 
 
 def test_every_single_flipped_bit_is_noticed(saved: Path) -> None:
