@@ -61,10 +61,8 @@ Made = Callable[..., Path]
 def as_found() -> Iterator[None]:
     """Put back what a command changes in its process: environment, arguments, folder, logging, Hydra's state."""
     environment, argv, folder = dict(os.environ), sys.argv, Path.cwd()
-    loggers = [
-        logging.getLogger(name)
-        for name in (None, "src.traceback", "src.sweep", "lightning.pytorch", "lightning.fabric")
-    ]
+    names = (None, "src.traceback", "src.sweep", "lightning.pytorch", "lightning.fabric")
+    loggers = [logging.getLogger(name) for name in names]
     state = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     try:
         yield

@@ -14,13 +14,13 @@ TRIES, PAUSE_S = 5, 0.02  # `is_held` holds a folder for some microseconds: that
 _locks: set[IO[str]] = set()
 
 
-class Held(ValueError):
+class HeldError(ValueError):
     """Another process holds the folder."""
 
 
 @contextmanager
 def hold(folder: Path) -> Iterator[None]:
-    """Hold an existing folder while the block runs; raises Held where a live process does already.
+    """Hold an existing folder while the block runs; raises HeldError where a live process does already.
 
     The claim is the operating system's lock on the file `.lock`: it needs no cleaning up after kill -9. It works across
     the machines of a cluster as far as their shared disk's locks do.
@@ -61,7 +61,7 @@ def _lock(lock: IO[str], folder: Path) -> None:
         lock.truncate(0)  # of what a killed holder left
         return
     lock.seek(0)
-    raise Held(f"{lock.read() or 'another process'} is running {folder}: wait for it, or stop it")
+    raise HeldError(f"{lock.read() or 'another process'} is running {folder}: wait for it, or stop it")
 
 
 @cache

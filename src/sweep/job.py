@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
+from typing import cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -16,7 +17,7 @@ from src.config.command import one_line
 from src.config.hash import config_hash
 from src.config.recorded import keep
 from src.run.folder import shown
-from src.run.hold import Held, hold
+from src.run.hold import HeldError, hold
 from src.run.record import Record, read
 from src.sweep.end import named
 from src.sweep.grid import is_grid
@@ -50,7 +51,7 @@ def job(main: Main, cfg: DictConfig, folder: Path) -> float | None:
 
     Raises SystemExit, which ends the sweep, for a failure with fail_fast, and where the folder is another run's.
     """
-    hydra = HydraConfig.get()
+    hydra = _composed().hydra
     title = f"job {named(hydra.overrides.task)} in {folder}"
     try:
         with hold(folder):
@@ -58,7 +59,7 @@ def job(main: Main, cfg: DictConfig, folder: Path) -> float | None:
                 log.info("%s: done already", title)
                 return read(folder)["best"]["value"]
             return _run(main, cfg, folder)
-    except (Held, FailedBefore) as error:
+    except (HeldError, FailedBeforeError) as error:
         log.warning("%s: %s", title, error)
         missing: Exception = error
     except Exception as error:
@@ -71,7 +72,7 @@ def job(main: Main, cfg: DictConfig, folder: Path) -> float | None:
     raise missing
 
 
-class FailedBefore(ValueError):
+class FailedBeforeError(ValueError):
     """The job failed in an earlier start of the sweep, and is not to be retried."""
 
 
@@ -80,7 +81,7 @@ def _is_done(cfg: DictConfig, folder: Path, title: str) -> bool:
     if run["config_hash"] != config_hash(plain(cfg)):
         raise SystemExit(f"error: {title}: the folder holds another run: move it, or choose another sweep=")
     if run["state"] == "failed" and not cfg.retry_failed:
-        raise FailedBefore(f"failed before: {run['error']['message']}: retry_failed=true runs it again")
+        raise FailedBeforeError(f"failed before: {run['error']['message']}: retry_failed=true runs it again")
     return run["state"] == "done"
 
 
@@ -96,8 +97,12 @@ def _failed(folder: Path, title: str, error: Exception) -> None:
 def _run(main: Main, cfg: DictConfig, folder: Path) -> float | None:
     """Call `main`; before a first start keep the config as Hydra would, but only now that the folder is held."""
     if not (folder / "run.json").exists():
-        hydra = HydraConfig.instance().cfg
-        assert hydra is not None
-        for name, part in {"config": cfg, "hydra": hydra, "overrides": hydra.hydra.overrides.task}.items():
+        composed = _composed()
+        for name, part in {"config": cfg, "hydra": composed, "overrides": composed.hydra.overrides.task}.items():
             keep(folder, name, part)
     return main(cfg)
+
+
+def _composed() -> DictConfig:
+    """Hydra's own part of the config, under `hydra`."""
+    return cast(DictConfig, HydraConfig.instance().cfg)

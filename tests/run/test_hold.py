@@ -11,22 +11,29 @@ from threading import Thread
 
 import pytest
 
-from src.run.hold import Held, hold, is_held
+from src.run.hold import HeldError, hold, is_held
 from tests.conftest import ROOT
 
-HOLD = "import sys, time; from pathlib import Path; from src.run.hold import hold\n"
+HOLD = "import os, sys, time; from pathlib import Path; from src.run.hold import HeldError, hold\n"
+
+
+def python(code: str, *arguments: Path | str) -> subprocess.Popen[str]:
+    start = [sys.executable, "-c", HOLD + code, *map(str, arguments)]
+    return subprocess.Popen(start, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
 
 
 @contextmanager
-def holder(
-    folder: Path, meanwhile: str = "print('held', flush=True); time.sleep(600)"
-) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own that holds `folder` and says so."""
-    code = f"{HOLD}with hold(Path(sys.argv[1])):\n    {meanwhile}\n"
-    with subprocess.Popen([sys.executable, "-c", code, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+def holder(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process of its own that holds `folder`."""
+    code = "with hold(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(600)"
+    with python(code, folder) as process:
         try:
-            assert process.stdout is not None
-            assert process.stdout.readline().startswith("held")
+            assert line(process) == "held"
             yield process
         finally:
             process.kill()
@@ -35,10 +42,8 @@ def holder(
 def test_what_another_process_holds_is_refused_in_one_line_that_names_it(tmp_path: Path) -> None:
     with holder(tmp_path) as process:
         assert is_held(tmp_path)
-        with (
-            pytest.raises(Held, match=rf"^process {process.pid} on \S+ is running {tmp_path}: [^\n]*$"),
-            hold(tmp_path),
-        ):
+        said = rf"^process {process.pid} on \S+ is running {tmp_path}: [^\n]*$"
+        with pytest.raises(HeldError, match=said), hold(tmp_path):
             raise AssertionError
 
 
@@ -53,13 +58,9 @@ def test_a_holder_killed_with_9_holds_no_more(tmp_path: Path) -> None:
 
 
 def test_a_forked_child_that_outlives_its_parent_keeps_nothing(tmp_path: Path) -> None:
-    fork = "import os; child = os.fork(); print('held', child, flush=True) if child else None; time.sleep(600)"
-    code = f"{HOLD}with hold(Path(sys.argv[1])):\n    {fork}\n"
-    with subprocess.Popen(
-        [sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
-        child = int(process.stdout.readline().split()[1])
+    code = "with hold(Path(sys.argv[1])):\n    if child := os.fork(): print(child, flush=True)\n    time.sleep(600)\n"
+    with python(code, tmp_path) as process:
+        child = int(line(process))
         try:
             assert is_held(tmp_path)
             process.kill()
@@ -72,19 +73,14 @@ def test_a_forked_child_that_outlives_its_parent_keeps_nothing(tmp_path: Path) -
 
 def test_a_forked_child_that_ends_frees_nothing_of_its_parents(tmp_path: Path) -> None:
     code = (
-        f"{HOLD}import os\n"
         "with hold(Path(sys.argv[1])):\n"
         "    if child := os.fork():\n"
         "        os.waitpid(child, 0); print('held', flush=True); time.sleep(600)\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", code, tmp_path], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout is not None
+    with python(code, tmp_path) as process:
         try:
-            assert process.stdout.readline() == "held\n"  # the child has left the block
-            assert is_held(tmp_path)
-            with pytest.raises(Held, match=f"process {process.pid} "), hold(tmp_path):
+            assert line(process) == "held"  # the child has left the block
+            with pytest.raises(HeldError, match=f"process {process.pid} "), hold(tmp_path):
                 raise AssertionError
         finally:
             process.kill()
@@ -114,20 +110,18 @@ def test_only_looking_never_keeps_a_holder_out(tmp_path: Path) -> None:
 
 def test_of_many_processes_at_once_one_alone_gets_the_folder(tmp_path: Path) -> None:
     code = (
-        f"{HOLD}from src.run.hold import Held\n"
         "folder = Path(sys.argv[1]); (folder / sys.argv[2]).touch()\n"
         "while len(list(folder.glob('ready*'))) < 6: pass\n"
         "try:\n"
         "    with hold(folder):\n"
         "        print('held', flush=True); time.sleep(2)\n"
-        "except Held: print('refused')\n"
+        "except HeldError: print('refused')\n"
     )
-    start = [sys.executable, "-c", code, tmp_path]
-    running = [subprocess.Popen([*start, f"ready{k}"], cwd=ROOT, stdout=subprocess.PIPE, text=True) for k in range(6)]
+    running = [python(code, tmp_path, f"ready{number}") for number in range(6)]
     said = sorted(process.communicate()[0].strip() for process in running)
     assert said == ["held"] + ["refused"] * 5
 
 
-def test_a_folder_without_a_lock_is_not_held(tmp_path: Path) -> None:
+def test_a_folder_without_a_lock_is_not_held_and_looking_leaves_none(tmp_path: Path) -> None:
     assert not is_held(tmp_path)
-    assert list(tmp_path.iterdir()) == []  # looking leaves nothing
+    assert list(tmp_path.iterdir()) == []
