@@ -275,6 +275,19 @@ def test_twelve_jobs_killed_three_times_are_trained_once_each_to_the_same_metric
 
 
 @pytest.mark.slow
+def test_wherever_a_sweep_is_killed_the_same_command_ends_it_the_same(tmp_path: Path) -> None:
+    sweep = ("-m", "model=softmax_regression", "trainer.max_epochs=2", "sweep=killed")
+    killed = [sys.executable, "-W", "ignore", "-m", "tests.sweep.killed", str(tmp_path), "12", *sweep]
+    done = subprocess.run(killed, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    whole, *others = (
+        scores(folder / "outputs" / "sweeps" / "killed") for folder in sorted(tmp_path.iterdir(), reverse=True)
+    )
+    assert len(others) >= 12
+    assert all(other == whole for other in others)
+
+
+@pytest.mark.slow
 def test_four_processes_that_start_one_sweep_at_once_run_every_job_once(train: Command, tmp_path: Path) -> None:
     sweep = ("-m", "model=softmax_regression", "seed=0,1,2,3,4,5,6,7", "trainer.max_epochs=4", "sweep=shared")
     running = [start(tmp_path, *sweep, name=f"said{number}") for number in range(4)]

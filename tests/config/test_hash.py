@@ -11,6 +11,8 @@ from tests.config.test_groups import composed
 SAME = [
     ["tags=[a]"],
     ["sweep=other"],
+    ["retry_failed=true"],
+    ["fail_fast=true"],
     ["run=elsewhere"],
     ["data_dir=elsewhere"],
     ["logger=[]"],
