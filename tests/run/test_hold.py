@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -89,23 +88,20 @@ def test_a_forked_child_that_ends_frees_nothing_of_its_parents(tmp_path: Path) -
 def test_only_looking_never_keeps_a_holder_out(tmp_path: Path) -> None:
     with hold(tmp_path):
         pass
-    stop: list[bool] = []
-
-    def look() -> None:
-        while not stop:
-            is_held(tmp_path)
-
-    threads = [Thread(target=look) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(200):
-            with hold(tmp_path):
-                pass
-    finally:
-        stop.append(True)
-        for thread in threads:
-            thread.join()
+    look = (
+        "from src.run.hold import is_held\n"
+        "print('looks', flush=True)\n"
+        "while True: is_held(Path(sys.argv[1])); time.sleep(0.0002)\n"
+    )
+    with python(look, tmp_path) as first, python(look, tmp_path) as second:
+        try:
+            assert line(first) == line(second) == "looks"
+            for _ in range(3000):
+                with hold(tmp_path):
+                    pass
+        finally:
+            first.kill()
+            second.kill()
 
 
 def test_of_many_processes_at_once_one_alone_gets_the_folder(tmp_path: Path) -> None:

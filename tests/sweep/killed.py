@@ -1,7 +1,7 @@
 """Runs `src.train` in forked copies of itself, each killed with -9 before its n-th change on the disk.
 
-`python -m tests.sweep.killed FOLDER KILLS ARGUMENTS`: FOLDER/whole is the one that nothing kills; each FOLDER/<n> is killed
-once and then started again. The forks spare importing torch for each.
+`python -m tests.sweep.killed FOLDER KILLS ARGUMENTS`: nothing kills FOLDER/whole; FOLDER/<n> is killed once
+and then started again. The forks spare importing torch for each.
 """
 
 import os
