@@ -169,6 +169,12 @@ def test_a_run_that_another_process_goes_on_with_is_refused_in_one_line(train: C
     assert read(finished)["state"] == "done"
 
 
+def test_to_go_on_with_one_run_as_a_sweep_is_refused_and_leaves_nothing(train: Command, finished: Path) -> None:
+    before = files(finished.parents[2])
+    assert "without" in train("-m", f"run={finished}", "trainer.max_epochs=3,4").error
+    assert files(finished.parents[2]) == before
+
+
 def test_no_override_is_cut_away_however_long(train: Command) -> None:
     long = f"tags=[{'x' * 300}]"
     out = train("-m", *FAST, f"{long},[short]", "seed=0,1", "sweep=long").out

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.check import check
 from src.config.command import one_line
-from src.config.schema import check_top
+from src.config.schema import Train, check_top
 from src.run.folder import OUTPUTS, claim, unused
 from src.sweep.end import Sweep, begin, named
 from src.sweep.grid import compose, is_grid, jobs
@@ -35,6 +35,10 @@ class Preflight(Callback):
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Check every job of a grid; of a search, whose jobs nobody knows yet, what they have in common."""
+        if not self.claims and OmegaConf.get_type(config) is Train:
+            raise SystemExit(
+                f"error: run={config.run} with -m: a run goes on alone, without -m, and a sweep by its command"
+            )
         folder = Path(config.hydra.sweep.dir)
         found = []
         if not is_grid(config.hydra):
