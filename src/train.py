@@ -28,7 +28,7 @@ def main(cfg: DictConfig) -> float | None:
 
     from src.config.arguments import with_defaults
     from src.config.build import build
-    from src.config.check import fill, plain
+    from src.config.check import plain
     from src.config.hash import config_hash
     from src.config.recorded import keep
     from src.run.folder import shown
@@ -42,8 +42,6 @@ def main(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     folder = shown(Path(hydra.runtime.output_dir))
     cfg.run = str(folder)
-    if fill(cfg):  # the folder's facts are part of the record
-        OmegaConf.save(cfg, folder / ".hydra" / "config.yaml")
     config = plain(cfg)
     facts = {"config_hash": config_hash(config), "seed": cfg.seed, "tags": config["tags"]}
     original = prepare(Path(cfg.rerun)) if cfg.rerun else None

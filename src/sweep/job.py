@@ -12,7 +12,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.config.check import plain
+from src.config.check import fill, plain
 from src.config.command import one_line
 from src.config.hash import config_hash
 from src.config.recorded import keep
@@ -41,6 +41,7 @@ def once(main: Main) -> Main:
         if hydra.mode is RunMode.MULTIRUN:
             return job(main, cfg, folder)
         with hold(folder):
+            fill(cfg)
             return _run(main, cfg, folder)
 
     return held
@@ -55,6 +56,7 @@ def job(main: Main, cfg: DictConfig, folder: Path) -> float | None:
     title = f"job {named(hydra.overrides.task)} in {folder}"
     try:
         with hold(folder):
+            fill(cfg)
             if (folder / "run.json").exists() and _is_done(cfg, folder, title):
                 log.info("%s: done already", title)
                 return read(folder)["best"]["value"]
