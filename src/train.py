@@ -30,8 +30,9 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.build import build
     from src.config.check import plain
     from src.config.hash import config_hash
-    from src.config.recorded import keep
+    from src.config.recorded import keep, recorded
     from src.run.folder import shown
+    from src.run.interrupt import interruptible
     from src.run.pretrained import start_from
     from src.run.quiet import quiet
     from src.run.record import read, recording
@@ -48,7 +49,7 @@ def main(cfg: DictConfig) -> float | None:
     checkpoint = None
     if (folder / "run.json").exists():  # of an earlier start
         run = read(folder)
-        if is_finished(run, config["trainer"].get("max_epochs")):
+        if is_finished(run, config["trainer"], recorded(folder)["trainer"]):
             log.info("run=%s is done: a longer trainer.max_epochs continues it", folder)
             return run["best"]["value"]
         checkpoint = resume(folder, config)
@@ -58,7 +59,7 @@ def main(cfg: DictConfig) -> float | None:
         overrides = [*choices["overrides"], *hydra.overrides.task]
         facts |= {"overrides": overrides, "model": choices["model"], "data": choices["data"]}
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-    with quiet(), recording(folder, facts) as record:
+    with interruptible(), quiet(), recording(folder, facts) as record:
         (folder / ARGUMENTS).write_text(json.dumps(with_defaults(config), indent=2))
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
         weights = config["model"].get("weights")
@@ -87,8 +88,8 @@ def resume(folder: Path, config: dict[str, Any]) -> Path | None:
     """Return the checkpoint to go on from, or None to start anew; cut the curves back to it."""
     from src.run.resume import cut_back, newest_checkpoint
 
-    checkpoint, step = newest_checkpoint(folder)
-    cut_back(folder, step)
+    checkpoint, step, rows = newest_checkpoint(folder)
+    cut_back(folder, rows)
     for node in config["trainer"]["logger"]:
         if "purge_step" in node:  # TensorBoard's word for the same
             node["purge_step"] = step + 1

@@ -257,7 +257,7 @@ def test_ctrl_c_leaves_an_interrupted_run_and_no_traceback(tmp_path: Path) -> No
     code, record, err = interrupted(tmp_path, signal.SIGINT)
     assert code == 130
     assert record["state"] == "interrupted"
-    assert record["error"]["type"] == "KeyboardInterrupt"
+    assert record["error"] == {"type": "Interrupted", "message": "SIGINT"}
     assert record["ended"] is not None
     assert record["epochs"] >= 2
     assert "Traceback" not in err

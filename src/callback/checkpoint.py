@@ -1,33 +1,90 @@
-"""Keeps the best checkpoint by a monitored score, and the last one to resume from."""
+"""Keeps the best checkpoint by a monitored score, and the last one to resume from, bit for bit."""
 
+import logging
 import math
+import shutil
+import signal
+import time
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint as RunsLast
+from lightning.pytorch.callbacks import LambdaCallback
+
+from src.logger.csv import CSV
+from src.run.interrupt import Deferred, Interrupted
+
+log = logging.getLogger(__name__)
+
+KEPT = 3  # best, last and the one before it
 
 
 class Checkpoint(RunsLast):
-    """Writes `best.ckpt` when `monitor` improves (`mode`: min or max), `last.ckpt` after every epoch.
+    """Writes `best.ckpt` when `monitor` improves (`mode`: min or max), `last.ckpt` after every epoch and more often.
+
+    What can be lost is an epoch, `every_n_steps` optimizer steps or `every_minutes`, whichever is least. A signal to
+    end writes one more before it ends the run.
 
     Lightning's ModelCheckpoint writes `last` only when it also writes a best one. Lightning calls subclasses of its
     (empty) Checkpoint after all other callbacks, so that what they hold is in the file. NaN is never better.
     """
 
-    def __init__(self, folder: str, *, monitor: str, mode: Literal["min", "max"] = "min"):
+    def __init__(
+        self,
+        folder: str,
+        *,
+        monitor: str,
+        mode: Literal["min", "max"] = "min",
+        every_n_steps: int | None = None,
+        every_minutes: float | None = 10.0,
+    ):
+        if every_n_steps is not None and every_n_steps < 1:
+            raise ValueError(f"callback.checkpoint.every_n_steps={every_n_steps}: at least 1, or null for none")
+        if every_minutes is not None and every_minutes <= 0:
+            raise ValueError(f"callback.checkpoint.every_minutes={every_minutes}: above 0, or null for none")
         self.folder = Path(folder)
         self.monitor = monitor
         self.sign = {"min": 1, "max": -1}[mode]
+        self.every_n_steps = math.inf if every_n_steps is None else every_n_steps
+        self.every_s = math.inf if every_minutes is None else 60 * every_minutes
         self.best_value: float | None = None
         self.best_epoch: int | None = None
         self._random: dict[str, Any] = {}
+        self._scores: dict[str, Any] = {}
+        self._signals = Deferred()
+        self._saved_step = 0
+        self._saved_s = 0.0
+        # A batch starts with this, before what other callbacks do or log at its start is done, to be done again.
+        self._between_batches = LambdaCallback(on_train_batch_start=self._save_if_due)
 
     @property
     def best_path(self) -> Path:
         """Where the best checkpoint lies once there is one."""
         return self.folder / "best.ckpt"
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Go first at the start of a batch, and last in all else."""
+        callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's, undeclared
+        if self._between_batches not in callbacks:  # Lightning comes here again, as the list has grown by one
+            callbacks.insert(0, self._between_batches)
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Put the scores where a resumed run had them; Lightning has forgotten them after loading."""
+        trainer.callback_metrics.update(self._scores)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Put a resumed run where it was, the random numbers after all that drew some while starting."""
+        _check_disk(self.folder, pl_module)
+        if trainer.fit_loop.restarted_mid_epoch:
+            _place(trainer)
+        if self._random:
+            torch.set_rng_state(self._random["cpu"])
+            torch.cuda.set_rng_state_all(self._random["cuda"])
+            self._random = {}
+        self._saved_step, self._saved_s = trainer.global_step, time.monotonic()
+        self._signals.start()
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the weights where the validation just done is the best so far."""
@@ -38,14 +95,17 @@ class Checkpoint(RunsLast):
         """Write the epoch's checkpoint."""
         if self.monitor.startswith("train/"):
             self._keep_if_best(trainer)
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self._save_last(trainer)
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Put the random numbers where the resumed run had them, after all that drew some while starting."""
-        if self._random:
-            torch.set_rng_state(self._random["cpu"])
-            torch.cuda.set_rng_state_all(self._random["cuda"])
-            self._random = {}
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """End here where a signal asked for it; the last epoch's checkpoint is written."""
+        self._signals.stop()
+        if self._signals.number is not None:
+            raise Interrupted(self._signals.number)
+
+    def on_exception(self, *args: object) -> None:
+        """Give the signals back."""
+        self._signals.stop()
 
     def state_dict(self) -> dict[str, Any]:
         """The best score so far and the states of torch's generators: a resumed run forgets neither."""
@@ -59,9 +119,76 @@ class Checkpoint(RunsLast):
         self.best_epoch = state_dict["best_epoch"]
         self._random = state_dict["random"]
 
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Add what Lightning forgets: the scores, an early stop, the rows of metrics.csv that lie before this."""
+        checkpoint["scores"] = dict(trainer.callback_metrics)
+        checkpoint["stopped"] = trainer.should_stop
+        checkpoint["rows"] = next((logger.rows for logger in trainer.loggers if isinstance(logger, CSV)), 0)
+
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take it up again."""
+        if trainer.state.fn == "fit":
+            self._scores = checkpoint.get("scores", {})
+            trainer.should_stop = checkpoint.get("stopped", False)
+
     def _keep_if_best(self, trainer: lightning.Trainer) -> None:
         value = trainer.callback_metrics[self.monitor].item()
         if math.isnan(value) or (self.best_value is not None and self.sign * value >= self.sign * self.best_value):
             return
         self.best_value, self.best_epoch = value, trainer.current_epoch
         trainer.save_checkpoint(self.best_path)
+
+    def _save_if_due(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: object, batch_idx: int
+    ) -> None:
+        """Write a checkpoint between two optimizer steps: amid accumulation the gradients would be lost."""
+        if batch_idx % trainer.accumulate_grad_batches:
+            return
+        steps = trainer.global_step - self._saved_step
+        is_due = steps >= self.every_n_steps or time.monotonic() - self._saved_s >= self.every_s
+        ends = self._signals.number is not None
+        if trainer.world_size > 1:  # all ranks do the same, whoever's clock or signal it is
+            is_due, ends = (trainer.strategy.reduce_boolean_decision(flag, all=False) for flag in (is_due, ends))
+        if steps and (is_due or ends):
+            self._save_last(trainer)
+        if ends:
+            raise Interrupted(self._signals.number or signal.SIGTERM)
+
+    def _save_last(self, trainer: lightning.Trainer) -> None:
+        trainer.save_checkpoint(self.folder / "last.ckpt")
+        self._saved_step, self._saved_s = trainer.global_step, time.monotonic()
+
+
+def _place(trainer: lightning.Trainer) -> None:
+    """Put the loader and Lightning's counts where a checkpoint between two batches was written.
+
+    Lightning restarts from hooks within a batch: a batch that was about to start would be counted twice.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    batches = loop.batch_progress
+    batches.total.ready, batches.current.ready = batches.total.completed, batches.current.completed
+    loop._batches_that_stepped -= 1  # Lightning is about to add the last step again
+    trainer.train_dataloader.start = batches.current.completed  # type: ignore[union-attr]
+
+
+def _check_disk(folder: Path, module: lightning.LightningModule) -> None:
+    """Show how large the checkpoints will be; raise ValueError where they do not fit on the disk."""
+    weights = [*module.parameters(), *module.buffers()]
+    size = sum(w.nbytes * (3 if w.requires_grad else 1) for w in weights)  # 3: with Adam's two moments
+    kept = KEPT * size - sum(path.stat().st_size for path in folder.glob("*.ckpt"))
+    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    log.info("checkpoints of up to %s each, %d are kept; %s are free", _mb(size), KEPT, _mb(free))
+    if free < kept + size:  # a new one lies beside those that it will replace
+        raise ValueError(
+            f"callback.checkpoint.folder={folder}: checkpoints need up to {_mb(kept + size)} more, {_mb(free)} are "
+            "free: make room, or put the run elsewhere with hydra.run.dir="
+        )
+
+
+def _mb(size: float) -> str:
+    return f"{size / 1e6:,.1f} MB"

@@ -25,6 +25,11 @@ class ProgressBar(lightning.Callback):
         self.next_s = 0.0
         self.epoch_start_s = 0.0
 
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start a bar where a run is resumed in the midst of an epoch, whose start is past."""
+        if trainer.fit_loop.restarted_mid_epoch:
+            self.on_train_epoch_start(trainer, pl_module)
+
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the line of the epoch before, whose scores are complete only now; start a new bar."""
         if self.epoch_start_s:  # 0 in the first epoch of this fit, which may be a later one of the run

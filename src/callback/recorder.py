@@ -17,6 +17,7 @@ class Recorder(lightning.Callback):
         self.samples = 0
         self.seconds = 0.0
         self._resumed_s = 0.0
+        self._batches = 0  # of this epoch, before this start of the run
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the number of parameters, and what the data is."""
@@ -28,6 +29,11 @@ class Recorder(lightning.Callback):
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record what the test data is."""
         self._fingerprint(trainer)
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock, in the midst of an epoch where the run is resumed there."""
+        self._batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        self._resumed_s = time.monotonic()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the epoch before, whose scores are complete only now, and start the clock."""
@@ -48,13 +54,14 @@ class Recorder(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock and count the epoch's samples."""
         self.seconds += time.monotonic() - self._resumed_s
-        batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        batches, before = trainer.fit_loop.epoch_loop.batch_progress.current.completed, self._batches
         loader = trainer.train_dataloader
         assert loader is not None
-        self.samples += min(batches * loader.batch_size, len(loader.sampler))
+        self.samples += min(batches * loader.batch_size, len(loader.sampler)) - before * loader.batch_size
+        self._batches = 0
 
-    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Record the last epoch."""
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Record the last epoch, also where a resumed run had none left to train."""
         self._update(trainer)
 
     def _fingerprint(self, trainer: lightning.Trainer) -> None:
@@ -62,10 +69,9 @@ class Recorder(lightning.Callback):
             self.record.update(data_fingerprint=data.fingerprints())
 
     def _update(self, trainer: lightning.Trainer) -> None:
-        speed = round(self.samples / self.seconds, 1) if self.seconds else None
-        self.record.update(
-            epochs=trainer.current_epoch, steps=trainer.global_step, samples_per_second=speed, metrics=scores(trainer)
-        )
+        epochs = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]  # right after an early stop too
+        speed = {"samples_per_second": round(self.samples / self.seconds, 1)} if self.seconds else {}
+        self.record.update(epochs=epochs, steps=trainer.global_step, metrics=scores(trainer), **speed)
 
 
 def scores(trainer: lightning.Trainer) -> dict[str, Any]:

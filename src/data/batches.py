@@ -81,6 +81,7 @@ class Batches:
         self.normalize = normalize
         self.augment = augment
         self.mix = mix
+        self.start = 0  # of the next iteration alone: the batches that a resumed epoch has had
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -95,8 +96,9 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         seed, epoch = self.sampler.seed, self.sampler.epoch
-        indices = self.sampler().split(self.batch_size)[: len(self)]
-        for step, (x_B, y_B) in enumerate(self.fetch(indices)):
+        start, self.start = self.start, 0
+        indices = self.sampler().split(self.batch_size)[start : len(self)]
+        for step, (x_B, y_B) in enumerate(self.fetch(indices), start):
             if self.augment:
                 x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step))
             x_B = self.normalize(x_B)

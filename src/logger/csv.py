@@ -20,6 +20,7 @@ class CSV(Logger):
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
         self.columns = ["step", "epoch"]
+        self.rows = len(self._read())
 
     @property
     def name(self) -> str:
@@ -39,18 +40,14 @@ class CSV(Logger):
             self._add_columns(new)
         with self.path.open("a", newline="") as file:
             csv.DictWriter(file, self.columns).writerow({"step": step, **metrics})
+        self.rows += 1
 
     @rank_zero_only
     def log_hyperparams(self, params: object, *args: object, **kwargs: object) -> None:
         """Nothing: `.hydra/config.yaml` holds them."""
 
     def _add_columns(self, new: list[str]) -> None:
-        rows: list[dict[str, str]] = []
-        if self.path.exists():
-            with self.path.open(newline="") as file:
-                reader = csv.DictReader(file)
-                self.columns = list(reader.fieldnames or self.columns)
-                rows = list(reader)
+        rows = self._read()
         self.columns += [name for name in new if name not in self.columns]
         part = self.path.with_suffix(".part")
         part.parent.mkdir(parents=True, exist_ok=True)
@@ -59,3 +56,12 @@ class CSV(Logger):
             writer.writeheader()
             writer.writerows(rows)
         part.replace(self.path)
+
+    def _read(self) -> list[dict[str, str]]:
+        """Return the rows of the file, and take over its columns."""
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            self.columns = list(reader.fieldnames or self.columns)
+            return list(reader)

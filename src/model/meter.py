@@ -4,6 +4,7 @@ Shapes: N samples, B batch, S batches seen at once.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +51,31 @@ class Meter(nn.Module):
         self.whole.reset()
         self.point.reset()
 
+    def progress(self) -> dict[str, Any]:
+        """What was added since the last reset, as plain containers for a checkpoint.
+
+        The pending batches stay pending: sums rounded in another order would be other sums.
+        """
+        joined = None
+        if self._pending:
+            losses, outputs, targets = zip(*self._pending, strict=True)
+            sizes = [len(target_B) for target_B in targets]
+            joined = {"sizes": sizes, "losses": torch.stack(losses), "outputs": torch.cat(outputs)}
+            joined["targets"] = torch.cat(targets)
+        return {"pending": joined, "whole": self.whole.progress(), "point": self.point.progress()}
+
+    def resume(self, progress: dict[str, Any]) -> None:
+        """Take up what `progress` returned; before the module moves to its device."""
+        if joined := progress["pending"]:
+            parts = (joined[name].split(joined["sizes"]) for name in ("outputs", "targets"))
+            self._pending = list(zip(joined["losses"].unbind(), *parts, strict=True))
+        self.whole.resume(progress["whole"])
+        self.point.resume(progress["point"])
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Meter":
+        self._pending = [(fn(loss), fn(output_B), fn(target_B)) for loss, output_B, target_B in self._pending]
+        return super()._apply(fn, recurse)
+
     def _update(self) -> None:
         if not self._pending:
             return
@@ -84,6 +110,18 @@ class _Scores(nn.Module):
     def reset(self) -> None:
         self.loss.reset()
         self.metrics.reset()
+
+    def progress(self) -> list[dict[str, Any]]:
+        return [{"updates": metric.update_count, "states": metric.metric_state} for metric in self._each()]
+
+    def resume(self, progress: list[dict[str, Any]]) -> None:
+        for metric, saved in zip(self._each(), progress, strict=True):
+            metric._update_count = saved["updates"]  # what says whether there is anything to compute
+            for name, value in saved["states"].items():
+                setattr(metric, name, value)
+
+    def _each(self) -> list[Metric]:
+        return [self.loss, *self.metrics.values()]
 
 
 class _SampleMean(Metric):

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
+from typing import Any
 
 import lightning
 import torch
@@ -158,6 +159,15 @@ class Supervised(lightning.LightningModule, ABC):
                 f"the last batch of an epoch has one sample, which BatchNorm cannot train on ({error}): "
                 f"set {'data.drop_last=true' if loader.batch_size > 1 else 'data.batch_size=2'}"
             ) from error
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the scores of the epoch so far."""
+        checkpoint["train_meter"] = self.train_meter.progress()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with the scores of the resumed epoch."""
+        if self.trainer.state.fn == "fit" and "train_meter" in checkpoint:
+            self.train_meter.resume(checkpoint["train_meter"])
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
         """Write a point of the training curves every `trainer.log_every_n_steps` steps."""

@@ -83,21 +83,13 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
     try:
         yield record
     except BaseException as raised:
-        error = raised.__context__ if _is_ctrl_c(raised) else raised
-        state = "failed" if isinstance(error, Exception) else "interrupted"
-        close = {"state": state, "error": {"type": type(error).__name__, "message": str(error)}}
-        if error is not raised:
-            raise KeyboardInterrupt from None
+        state = "failed" if isinstance(raised, Exception) else "interrupted"
+        close = {"state": state, "error": {"type": type(raised).__name__, "message": str(raised)}}
         raise
     else:
         close = {"state": "done"}
     finally:
         record.update(**close, ended=now(), seconds=round(time.monotonic() - start_s, 3))
-
-
-def _is_ctrl_c(raised: BaseException) -> bool:
-    """Whether this is the `exit(1)` with which Lightning answers Ctrl-C."""
-    return isinstance(raised, SystemExit) and isinstance(raised.__context__, KeyboardInterrupt)
 
 
 def now() -> str:

@@ -2,6 +2,8 @@
 
 import csv
 import logging
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,37 +12,40 @@ from src.run.checkpoint import LAST, PREVIOUS, load
 log = logging.getLogger(__name__)
 
 
-def newest_checkpoint(folder: Path) -> tuple[Path | None, int]:
-    """Return the run's last checkpoint, or the one before it where that is damaged, and its optimizer steps.
+def newest_checkpoint(folder: Path) -> tuple[Path | None, int, int]:
+    """Return the run's last checkpoint, or the one before it where that is damaged, its steps and curves' rows.
 
-    (None, 0) where there is none yet. Raises ValueError where none of those there are can be loaded.
+    (None, 0, 0) where there is none yet. Raises ValueError where none of those there are can be loaded.
     """
     found = [path for name in (LAST, PREVIOUS) if (path := folder / "checkpoints" / name).exists()]
     for path in found:
         try:
-            return path, load(path)["global_step"]
+            checkpoint = load(path)
+            return path, checkpoint["global_step"], checkpoint["rows"]
         except ValueError as error:
             log.warning("%s", error)
     if found:
         raise ValueError(f"run={folder}: no checkpoint loads, {', '.join(map(str, found))}: start the run anew")
-    return None, 0
+    return None, 0, 0
 
 
-def cut_back(folder: Path, step: int) -> None:
-    """Drop the rows of metrics.csv that lie after `step`: training will write them again."""
+def cut_back(folder: Path, rows: int) -> None:
+    """Keep the first `rows` rows of metrics.csv: training will write the others again."""
     path = folder / "metrics.csv"
     if not path.exists():
         return
     with path.open(newline="") as file:
         reader = csv.reader(file)
-        header = next(reader)
-        rows = [row for row in reader if len(row) == len(header) and int(row[header.index("step")]) <= step]
+        kept = list(islice(reader, 1 + rows))
     part = path.with_suffix(".part")
     with part.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *rows])
+        csv.writer(file).writerows(kept)
     part.replace(path)
 
 
-def is_finished(fields: dict[str, Any], max_epochs: int | None) -> bool:
-    """Whether a run with these run.json fields has nothing left to do."""
-    return fields["state"] == "done" and max_epochs is not None and fields["epochs"] >= max_epochs
+def is_finished(fields: dict[str, Any], trainer: Mapping[str, Any], recorded: Mapping[str, Any]) -> bool:
+    """Whether a run with these run.json fields, once `recorded`, has nothing left to do as `trainer` sets it now."""
+    is_longer = any(trainer.get(name) != recorded.get(name) for name in ("max_epochs", "max_steps"))
+    max_epochs = trainer.get("max_epochs")
+    is_reached = max_epochs is not None and 0 <= max_epochs <= fields["epochs"]
+    return fields["state"] == "done" and (is_reached or not is_longer)
