@@ -32,7 +32,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.hash import config_hash
     from src.config.recorded import keep, recorded
     from src.run.folder import shown
-    from src.run.interrupt import interruptible
+    from src.run.interrupt import interruptible, slurm_job
     from src.run.pretrained import start_from
     from src.run.quiet import quiet
     from src.run.record import read, recording
@@ -46,6 +46,8 @@ def main(cfg: DictConfig) -> float | None:
     config = plain(cfg)
     facts = {"config_hash": config_hash(config), "seed": cfg.seed, "tags": config["tags"]}
     original = prepare(Path(cfg.rerun)) if cfg.rerun else None
+    if job := slurm_job():
+        facts["slurm_job"] = job
     checkpoint = None
     if (folder / "run.json").exists():  # of an earlier start
         run = read(folder)

@@ -25,6 +25,7 @@ from src.config.recorded import recorded
 from src.config.schema import CONF, register
 from src.data.download import DOWNLOAD_DIR
 from src.run.folder import find
+from src.run.interrupt import requeued_run
 from src.run.rerun import rerunnable
 from src.sweep.end import reported
 
@@ -47,6 +48,8 @@ def command(
             with one_line_errors(), reported():
                 register()
                 sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
+                if name == "train" and (folder := requeued_run(sys.argv)):
+                    sys.argv[1:] = [quoted(f"run={folder}")]
                 is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])
                 is_again = name == "train" and any(argument.startswith("rerun=") for argument in sys.argv[1:])
                 if with_run and (is_on_run or is_again or name == with_run):

@@ -8,10 +8,14 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from src.run.folder import OUTPUTS
+from src.run.record import command_line, read
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +103,17 @@ def requeue() -> None:
         log.warning("scontrol requeue %s failed: %s: run= goes on with the run", job, done.stderr.strip())
     else:
         log.info("SLURM job %s is requeued", job)
+
+
+def requeued_run(argv: Sequence[str], root: Path = OUTPUTS) -> Path | None:
+    """Return the folder of the run that this command began before SLURM requeued its job; None where there is none."""
+    if not int(os.environ.get("SLURM_RESTART_COUNT", 0)):
+        return None
+    roots = [root, *(Path(argument.partition("=")[2]) for argument in argv if argument.startswith("hydra.run.dir="))]
+    begun = {path.parent: read(path.parent) for top in roots for path in top.rglob("run.json")}
+    mine = (slurm_job(), command_line(argv))
+    found = {folder: run for folder, run in begun.items() if (run.get("slurm_job"), run.get("command")) == mine}
+    return max(found, key=lambda folder: found[folder]["started"], default=None)
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
