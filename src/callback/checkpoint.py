@@ -12,6 +12,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint as RunsLast
 from lightning.pytorch.callbacks import LambdaCallback
+from lightning.pytorch.loops.loop import _Loop
 
 from src.logger.csv import CSV
 from src.run.interrupt import Deferred, Interrupted
@@ -78,7 +79,9 @@ class Checkpoint(RunsLast):
         """Put a resumed run where it was, the random numbers after all that drew some while starting."""
         _check_disk(self.folder, pl_module)
         if trainer.fit_loop.restarted_mid_epoch:
-            _place(trainer)
+            _go_on_mid_epoch(trainer)
+        elif trainer.fit_loop.restarted_on_epoch_end:
+            _go_on_with_next_epoch(trainer)
         if self._random:
             torch.set_rng_state(self._random["cpu"])
             torch.cuda.set_rng_state_all(self._random["cuda"])
@@ -163,7 +166,7 @@ class Checkpoint(RunsLast):
         self._saved_step, self._saved_s = trainer.global_step, time.monotonic()
 
 
-def _place(trainer: lightning.Trainer) -> None:
+def _go_on_mid_epoch(trainer: lightning.Trainer) -> None:
     """Put the loader and Lightning's counts where a checkpoint between two batches was written.
 
     Lightning restarts from hooks within a batch: a batch that was about to start would be counted twice.
@@ -175,6 +178,15 @@ def _place(trainer: lightning.Trainer) -> None:
     trainer.train_dataloader.start = batches.current.completed  # type: ignore[union-attr]
 
 
+def _go_on_with_next_epoch(trainer: lightning.Trainer) -> None:
+    """Let Lightning take the last epoch for finished: under trainer.max_steps it would end it once more."""
+    loop = trainer.fit_loop
+    loop.epoch_progress.increment_completed()
+    _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the fit loop's own setter makes True of it
+    for restarted in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
+        restarted.reset_restart_stage()
+
+
 def _check_disk(folder: Path, module: lightning.LightningModule) -> None:
     """Show how large the checkpoints will be; raise ValueError where they do not fit on the disk."""
     weights = [*module.parameters(), *module.buffers()]
@@ -182,13 +194,16 @@ def _check_disk(folder: Path, module: lightning.LightningModule) -> None:
     kept = KEPT * size - sum(path.stat().st_size for path in folder.glob("*.ckpt"))
     there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
     free = shutil.disk_usage(there).free
-    log.info("checkpoints of up to %s each, %d are kept; %s are free", _mb(size), KEPT, _mb(free))
+    log.info("checkpoints of up to %s each, %d are kept; %s are free", _shown(size), KEPT, _shown(free))
     if free < kept + size:  # a new one lies beside those that it will replace
         raise ValueError(
-            f"callback.checkpoint.folder={folder}: checkpoints need up to {_mb(kept + size)} more, {_mb(free)} are "
-            "free: make room, or put the run elsewhere with hydra.run.dir="
+            f"callback.checkpoint.folder={folder}: checkpoints need up to {_shown(kept + size)} more, {_shown(free)} "
+            "are free: make room, or put the run elsewhere with hydra.run.dir="
         )
 
 
-def _mb(size: float) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _shown(size: float) -> str:
+    unit, name = next(
+        (unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= unit or name == "kB"
+    )
+    return f"{size / unit:.1f} {name}"

@@ -71,8 +71,9 @@ def fit(
 
 
 def end(folder: Path) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """What a fit leaves: its last checkpoint without the times in it, its curves, and its record."""
+    """What a fit leaves: its last checkpoint, its curves, and its record."""
     last = load(folder / "checkpoints" / "last.ckpt")
+    del last["loops"]["fit_loop"]["epoch_loop.val_loop.batch_progress"]  # a count that nothing reads
     record = {name: read(folder)[name] for name in ("epochs", "steps", "metrics")}
     return last, (folder / "metrics.csv").read_text(), record
 

@@ -1,0 +1,134 @@
+"""Stops a run at its first loss that is not finite, before the weights take harm."""
+
+import math
+from typing import Any, NoReturn
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from src.data.batches import Batches
+
+EVERY_N_STEPS = 50  # on a GPU, where each look makes the host wait for the device
+CURE = "the checkpoints are those before it; a lower optimizer.lr or trainer.gradient_clip_val=1 may help"
+
+
+class DivergenceError(ValueError):
+    """The loss or the weights are NaN or infinite."""
+
+
+class Guard(lightning.Callback):
+    """Stops where the loss is NaN or infinite, naming the step, the batch and the first layer whose output is.
+
+    The bad update is never made, and no checkpoint is written of weights that are not finite. On the CPU the host looks
+    at each loss. On a GPU with a fused optimizer the device remembers: updates are skipped from the first bad loss on,
+    and the host looks every `every_n_steps` batches, then replays the first bad one.
+    """
+
+    def __init__(self, *, every_n_steps: int | None = None):
+        if every_n_steps is not None and every_n_steps < 1:
+            raise ValueError(
+                f"callback.guard.every_n_steps={every_n_steps}: at least 1, or null for what the device bears"
+            )
+        self.every_n_steps = every_n_steps
+        self._every = 1
+        self._batch: Any = None
+        self._batch_idx = -1
+        self._steps: list[int] = []  # done before each batch since the host looked last
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Choose how often to look; let the device skip bad updates where it is not at each step."""
+        device = pl_module.device
+        self._every = self.every_n_steps or (1 if device.type == "cpu" else EVERY_N_STEPS)
+        is_fused = all(group.get("fused") for optimizer in trainer.optimizers for group in optimizer.param_groups)
+        is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None  # it sets found_inf itself
+        if not is_fused or is_scaled or not isinstance(trainer.train_dataloader, Batches):
+            self._every = 1
+        self._sum, self._is_bad, self._bad = (torch.zeros((), device=device) for _ in range(3))
+        for optimizer in trainer.optimizers if self._every > 1 else ():
+            optimizer.found_inf = self._is_bad  # type: ignore[attr-defined]  # what GradScaler sets: 1 skips the update
+
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Remember the batch and its step."""
+        self._batch, self._batch_idx = batch, batch_idx
+        self._steps.append(trainer.global_step)
+
+    def on_before_backward(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, loss: Tensor
+    ) -> None:
+        """Look at the loss, or let the device remember that it was bad."""
+        if self._every == 1:
+            if not math.isfinite(loss.item()):
+                self._stop(trainer, pl_module, bad=1)
+            self._steps.clear()
+            return
+        self._sum.add_(loss.detach(), alpha=0)  # 0 until the first NaN or infinity, NaN ever after
+        torch.ne(self._sum, self._sum, out=self._is_bad)
+        self._bad.add_(self._is_bad)
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Ask the device, every few steps."""
+        if self._every > 1 and (batch_idx + 1) % self._every == 0:
+            self._ask(trainer, pl_module)
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Ask the device before the scores are looked at."""
+        self._ask(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Ask the device while the epoch's batches can be had again."""
+        self._ask(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Let no checkpoint be written of weights that are not finite: a finite loss can have infinite gradients."""
+        self._ask(trainer, pl_module)
+        if not math.isfinite(get_total_norm(pl_module.parameters()).item()) and (name := bad_weights(pl_module)):
+            raise DivergenceError(f"{name} is not finite after step {trainer.global_step}: {CURE}")
+
+    def _ask(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if self._every > 1 and (bad := int(self._bad.item())):
+            self._stop(trainer, module, bad=bad)
+        self._steps.clear()
+
+    def _stop(self, trainer: lightning.Trainer, module: lightning.LightningModule, *, bad: int) -> NoReturn:
+        """Raise DivergenceError; the first of the last `bad` batches is the one to name."""
+        batch, batch_idx, loader = self._batch, self._batch_idx + 1 - bad, trainer.train_dataloader
+        if bad > 1 and isinstance(loader, Batches):
+            loader.start = batch_idx
+            batch = next(iter(loader))
+        where = f"step {self._steps[-bad] + 1}, batch {batch_idx} of epoch {trainer.current_epoch}, both from 0"
+        raise DivergenceError(f"the loss is not finite at {where}: {culprit(module, batch, batch_idx)}: {CURE}")
+
+
+def culprit(module: lightning.LightningModule, batch: Any, batch_idx: int) -> str:
+    """What is not finite first: the weights, the batch, or a layer's output when the training step runs again."""
+    if name := bad_weights(module):
+        return f"{name} is not finite already"
+    if any(isinstance(part, Tensor) and not part.isfinite().all() for part in batch):
+        return "the batch itself is not finite"
+    found: list[str] = []
+
+    def look(layer: nn.Module, inputs: Any, output: Any) -> None:
+        if not found and isinstance(output, Tensor) and not output.isfinite().all():
+            found.append(f"{names[layer]} ({type(layer).__name__}) is the first layer whose output is not finite")
+
+    names = {layer: name for name, layer in module.named_modules() if name}
+    module.train()  # a validation may be about to begin
+    handles = [layer.register_forward_hook(look) for layer in names]
+    with torch.no_grad():
+        module.training_step(batch, batch_idx)
+    for handle in handles:
+        handle.remove()
+    return found[0] if found else "the batch run again gives finite outputs"
+
+
+def bad_weights(module: nn.Module) -> str | None:
+    """The name of the first parameter that is not finite, or None."""
+    return next((name for name, weight in module.named_parameters() if not weight.isfinite().all()), None)
