@@ -3,6 +3,7 @@
 Torch-free, so that `--help`, `--cfg job` and completion answer at once.
 """
 
+import errno
 import logging
 import os
 import re
@@ -45,6 +46,7 @@ def command(
 
     def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
         def entry() -> None:
+            logging.raiseExceptions = False  # on a full disk the log's own tracebacks would bury the one line
             with one_line_errors(), reported():
                 register()
                 sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
@@ -155,6 +157,10 @@ def _data_dir(arguments: list[str]) -> str:
 def one_line(error: Exception) -> str:
     """Return an error as one line that names the key, the value and the nearest valid name."""
     text = str(error)
+    if (
+        isinstance(error, OSError) and error.errno == errno.ENOSPC and "run=" not in text
+    ):  # often not even a file's name
+        text += ": make room on the disk; run= goes on from the last checkpoint"
     if not isinstance(
         error, (ValueError, OSError, HydraException)
     ):  # not one of ours: say what it is and where to look

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +24,28 @@ class CheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
-        """Write the checkpoint and its sha256.
+        """Write the checkpoint and its sha256; raises OSError where that fails, with the old ones as they were.
 
-        The old file or the new one is there after a crash, never half of one.
+        The old file or the new one is there after a crash, never half of one, nor one with the other's sha256.
         """
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
-        content = buffer.getvalue()
-        if target.name == LAST and target.exists():
-            _move(target, target.with_name(PREVIOUS))
-        file, checksum = _pair(target)
-        checksum.unlink(missing_ok=True)  # killed between the two, a checkpoint has none, and never another's
-        _write(file, content)
-        _write(checksum, f"{hashlib.sha256(content).hexdigest()}  {target.name}\n".encode())
+        content = buffer.getbuffer()
+        digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n".encode()
+        parts = [file.with_name(f"{file.name}.part") for file in _pair(target)]
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(parts[0], content)
+            _write(parts[1], digest)
+            _replace(target, parts)
+        except OSError as error:
+            for part in parts:
+                _discard(part)
+            reason = f"checkpoint {target} cannot be written: {error.strerror or error}"
+            raise OSError(
+                error.errno, f"{reason}: those written before are as they were, run= goes on from them"
+            ) from error
 
     def load_checkpoint(
         self, path: str | os.PathLike[str], map_location: Any = None, weights_only: bool | None = True
@@ -103,19 +111,30 @@ def _pair(path: Path) -> tuple[Path, Path]:
     return path, path.with_name(f"{path.name}.sha256")
 
 
-def _move(source: Path, target: Path) -> None:
-    """Move a checkpoint and its sha256 in an order in which no kill pairs one with the sha256 of another."""
-    (source, checksum), (target, old) = _pair(source), _pair(target)
-    old.unlink(missing_ok=True)
-    source.replace(target)
-    if checksum.exists():
-        checksum.replace(old)
-
-
-def _write(path: Path, content: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
+def _write(path: Path, content: bytes | memoryview) -> None:
+    with path.open("wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    part.replace(path)
+
+
+def _replace(target: Path, parts: list[Path]) -> None:
+    """Put the parts in place of a checkpoint and its sha256.
+
+    A crash in between leaves a checkpoint, the old or the new one, without a sha256 that is the other's.
+    """
+    old, digest = _pair(target)
+    if target.name == LAST and old.exists():
+        previous, its_digest = _pair(target.with_name(PREVIOUS))
+        its_digest.unlink(missing_ok=True)
+        old.replace(previous)
+        if digest.exists():
+            digest.replace(its_digest)
+    digest.unlink(missing_ok=True)
+    for part, file in zip(parts, _pair(target), strict=True):
+        part.replace(file)
+
+
+def _discard(part: Path) -> None:
+    with suppress(OSError):  # on a disk that is read-only there is none
+        part.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """`run.json`: what a run was and where it stands; a reader never sees half of it."""
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -12,6 +13,8 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 PACKAGES = (
     *("torch", "torchvision", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy"),
@@ -89,7 +92,12 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
     else:
         close = {"state": "done"}
     finally:
-        record.update(**close, ended=now(), seconds=round(time.monotonic() - start_s, 3))
+        try:
+            record.update(**close, ended=now(), seconds=round(time.monotonic() - start_s, 3))
+        except OSError as error:  # a full disk ended the run: that error is the one to show
+            if close["state"] == "done":
+                raise
+            log.warning("%s stays as it was: %s", record.path, error)
 
 
 def now() -> str:
