@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-all check bench clean
+.PHONY: train test test-all check bench soak clean
 
 train: .venv/ready  ## python -m src.train; ARGS="model=fashion_cnn data=fashionmnist"
 	$(BIN)/python -m src.train $(ARGS)
@@ -20,6 +20,9 @@ check: .venv/ready  ## style and types
 
 bench: .venv/ready  ## speed and memory, as ratios against a bare PyTorch loop
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: .venv/ready  ## runs killed at random moments and resumed, for many minutes; ARGS="kill --kills 200"
+	$(BIN)/python -m tests.soak $(ARGS)
 
 clean:
 	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,8 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from src.run.record import read
+from src.run.resume import newest_checkpoint
 from tests.conftest import ROOT, Command
+from tests.soak.kill import trials
 
+STEPS = 2 * 41  # of `finished`
 RANDOM = ("model=fashion_cnn", "data.crop_padding=1", "scheduler=onecycle", "data.seed=7")  # dropout, crops, a schedule
 
 
@@ -99,6 +104,69 @@ def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before_it(train: Comma
     assert "last.ckpt is damaged" in ended.err
     assert "goes on from step 82" in ended.err
     assert_same(damaged, whole)
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_random_moments_and_resumed_is_the_one_that_was_not(tmp_path: Path) -> None:
+    done = list(trials(tmp_path, kills=5, seed=1))
+    assert sum(trial.kills.total() for trial in done) == 5
+    assert [trial.differs for trial in done] == [[]] * len(done)
+
+
+@pytest.mark.parametrize("eighths", range(8))
+def test_a_truncated_checkpoint_is_noticed_and_the_one_before_it_is_used(eighths: int, finished: Path, caplog) -> None:
+    last = finished / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[: last.stat().st_size * eighths // 8])
+    path, step, _ = newest_checkpoint(finished)
+    assert (path, step) == (last.with_name("previous.ckpt"), STEPS // 2)
+    assert "last.ckpt is damaged" in caplog.text
+
+
+def test_a_single_flipped_bit_is_noticed_in_each_of_100_places(finished: Path) -> None:
+    last, chance = finished / "checkpoints" / "last.ckpt", random.Random(0)
+    content = last.read_bytes()
+    for place in chance.sample(range(8 * len(content)), 100):
+        flipped = bytearray(content)
+        flipped[place // 8] ^= 1 << place % 8
+        last.write_bytes(flipped)
+        assert newest_checkpoint(finished)[0] == last.with_name("previous.ckpt"), place
+    last.write_bytes(content)
+    assert newest_checkpoint(finished)[0] == last
+
+
+@pytest.mark.parametrize("eighths", range(8))
+def test_a_torn_run_json_is_named_and_nothing_is_changed(eighths: int, train: Command, finished: Path) -> None:
+    path = finished / "run.json"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * eighths // 8])
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file() and path.name != "train.log"}
+    error = train(f"run={finished}").error
+    assert f"{path.name} is damaged" in error
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_an_early_stopped_run_is_finished_however_many_epochs_were_left(train: Command, tmp_path: Path) -> None:
+    stop = ("+callback=early_stopping", "callback.early_stopping.patience=1", "callback.early_stopping.min_delta=9")
+    run = train("model=softmax_regression", *stop, "hydra.run.dir=stopped").run
+    epochs, bits = read(run)["epochs"], weights(run)
+    assert epochs == 2
+
+    assert "is done" in train("run=stopped").err
+    longer = train("run=stopped", "trainer.max_epochs=20")
+
+    assert longer.code == 0
+    assert read(run)["epochs"] == epochs  # a longer run would have stopped there too
+    assert all(torch.equal(value, bits[name]) for name, value in weights(run).items())
+
+
+def test_a_run_counted_in_steps_is_finished_after_them_and_a_longer_one_goes_on(train: Command, tmp_path: Path) -> None:
+    counted = ("model=fashion_dnn", "scheduler=none", "trainer.max_epochs=-1")
+    whole = train(*counted, "trainer.max_steps=82", "hydra.run.dir=whole").run
+    run = train(*counted, "trainer.max_steps=41", "hydra.run.dir=short").run
+
+    assert "is done" in train("run=short").err
+    assert train("run=short", "trainer.max_steps=82").code == 0
+
+    assert all(torch.equal(value, weights(whole)[name]) for name, value in weights(run).items())
 
 
 def test_a_run_without_a_sound_checkpoint_is_refused_and_named(train: Command, finished: Path) -> None:

@@ -45,7 +45,9 @@ def cut_back(folder: Path, rows: int) -> None:
 
 def is_finished(fields: dict[str, Any], trainer: Mapping[str, Any], recorded: Mapping[str, Any]) -> bool:
     """Whether a run with these run.json fields, once `recorded`, has nothing left to do as `trainer` sets it now."""
+    if fields["state"] != "done":
+        return False
     is_longer = any(trainer.get(name) != recorded.get(name) for name in ("max_epochs", "max_steps"))
     max_epochs = trainer.get("max_epochs")
     is_reached = max_epochs is not None and 0 <= max_epochs <= fields["epochs"]
-    return fields["state"] == "done" and (is_reached or not is_longer)
+    return is_reached or not is_longer
