@@ -58,6 +58,7 @@ class Deferred:
 
     def start(self) -> None:
         """Take over the signals; nothing outside the main thread."""
+        self.number = None
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._note) for number in numbers()}
 

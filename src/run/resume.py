@@ -21,6 +21,8 @@ def newest_checkpoint(folder: Path) -> tuple[Path | None, int, int]:
     for path in found:
         try:
             checkpoint = load(path)
+            if "rows" not in checkpoint:
+                raise ValueError(f"checkpoint {path} is none to resume from: it does not say how far the curves were")
             return path, checkpoint["global_step"], checkpoint["rows"]
         except ValueError as error:
             log.warning("%s", error)

@@ -20,7 +20,7 @@ from src.run.record import cpu
 from tests.benchmarks.dataset import data_dir
 from tests.benchmarks.memory import peak
 from tests.benchmarks.row import HEADER, Row
-from tests.benchmarks.speed import over_bare_loop, over_published_loop
+from tests.benchmarks.speed import over_bare_loop, over_itself, over_published_loop
 from tests.benchmarks.startup import answers
 
 
@@ -51,6 +51,8 @@ def benchmarks(folder: Path) -> dict[str, Callable[..., Row]]:
         "fashion_dnn": partial(over_bare_loop, "fashion_dnn", folder, asked=0.75, rounds=11),
         "softmax_regression": partial(over_bare_loop, "softmax_regression", folder, asked=0.35, rounds=21),
         "published": partial(over_published_loop, "fashion_dnn", folder, asked=2.5, rounds=5),
+        "checkpoints": partial(over_itself, "fashion_dnn", folder, "checkpoints", asked=1.05, rounds=11),
+        "guard": partial(over_itself, "fashion_dnn", folder, "guard", asked=1.01, rounds=21),
         "help": partial(answers, ["--help"], asked=0.6, rounds=7),
         "cfg": partial(answers, ["--cfg", "job"], asked=0.6, rounds=7),
         "memory_cnn": partial(peak, "fashion_cnn", folder, times=4, rounds=1),

@@ -8,6 +8,7 @@ Shapes: N samples, B batch.
 """
 
 import logging
+import math
 import os
 import tempfile
 import time
@@ -27,6 +28,8 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import ToTensor
 
+from src.callback.checkpoint import Checkpoint
+from src.callback.guard import Guard
 from src.callback.progress import ProgressBar
 from src.config.build import build
 from src.config.check import plain
@@ -65,6 +68,41 @@ def over_published_loop(model: str, data_dir: Path, *, asked: float, rounds: int
     loader = DataLoader(FashionMNIST(str(data_dir), transform=ToTensor()), batch_size=BATCH_SIZE, shuffle=True)
     epoch = loop(NETS[model](SHAPE, CLASSES), lambda: iter(loader), batches=batches)
     return _row(f"{model}: normal run / published loop", model, data_dir, epoch, asked, rounds, batches)
+
+
+def over_itself(
+    model: str, data_dir: Path, part: str, *, asked: float, rounds: int, batches: int = TRAIN_BATCHES
+) -> Row:
+    """The time of a normal run's epochs with a part of it, `checkpoints` or `guard`, over those without, in turns."""
+    turns = Switched(SWITCHES[part])
+    normal_run(model, data_dir, turns, epochs=2 * rounds + 2, batches=batches)
+    off_s, on_s = turns.run_seconds[2::2], turns.run_seconds[3::2]  # the first two warm up
+    sides = f"{median(on_s):.3f} / {median(off_s):.3f} s for {batches} batches"
+    ratios = [on / off for on, off in zip(on_s, off_s, strict=True)]
+    return Row(f"{model}: with {part} / without", ratios, asked, at_most=True, sides=sides)
+
+
+def every_100_steps(trainer: lightning.Trainer, is_on: bool) -> None:
+    """Let the checkpoints be written every 100 steps, or after each epoch alone."""
+    kept = trainer.checkpoint_callback
+    assert isinstance(kept, Checkpoint)
+    kept.every_n_steps = 100 if is_on else math.inf
+
+
+def guarded(trainer: lightning.Trainer, is_on: bool) -> None:
+    """Put a guard among the callbacks, or take it away."""
+    callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's, undeclared
+    callbacks[:] = [callback for callback in callbacks if not isinstance(callback, Guard)]
+    if is_on:
+        guard = Guard()
+        guard.on_train_start(trainer, trainer.lightning_module)
+        callbacks.append(guard)
+
+
+SWITCHES: dict[str, Callable[[lightning.Trainer, bool], None]] = {
+    "checkpoints": every_100_steps,
+    "guard": guarded,
+}
 
 
 def gathered(x_NCHW: Tensor, target_N: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -127,6 +165,21 @@ class Turns(lightning.Callback):
     def _stop(self) -> None:
         if self.run_seconds:
             self.run_seconds[-1] += time.perf_counter() - self._since_s
+
+
+class Switched(Turns):
+    """Times the epochs of a run of which `switch` turns a part off, before even ones, and on."""
+
+    def __init__(self, switch: Callable[[lightning.Trainer, bool], None]):
+        super().__init__(lambda: None)
+        self.switch = switch
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Switch between two clocks."""
+        self._stop()
+        self.switch(trainer, len(self.run_seconds) % 2 == 1)
+        self._since_s = time.perf_counter()
+        super().on_train_epoch_start(trainer, pl_module)
 
 
 def normal_run(model: str, data_dir: Path, turns: Turns, *, epochs: int, batches: int) -> None:

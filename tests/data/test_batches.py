@@ -48,6 +48,16 @@ def test_an_epoch_serves_each_sample_once_in_as_many_batches_as_len_says(batch_s
         assert loader.smallest == min(sizes)
 
 
+@pytest.mark.parametrize("fetch", [from_memory(IMAGES, NUMBERS), from_workers(IMAGES, NUMBERS, workers=0)])
+@pytest.mark.parametrize("start", range(6))
+def test_an_iteration_from_a_start_on_is_the_rest_of_the_epoch_and_the_next_one_is_whole(start, fetch):
+    loader = batches(fetch, epoch=3, augment=Augment(1, True))
+    whole = list(loader)
+    loader.start = start
+    assert same(list(loader), whole[start:])
+    assert same(list(loader), whole)
+
+
 def test_each_image_keeps_its_label():
     for x_BCHW, y_B in batches():
         torch.testing.assert_close(x_BCHW, IMAGES[y_B] / 255)

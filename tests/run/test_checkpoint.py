@@ -1,8 +1,10 @@
 """Checkpoints: whole on disk, known by their sha256, and plain data whoever wrote them."""
 
 import hashlib
+import os
 import pickle
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import product
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 
 from src.run.checkpoint import CheckpointIO, load, load_weights
+from src.run.resume import newest_checkpoint
 
 
 class Touch:
@@ -179,3 +182,39 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint_whole(saved: Path, monk
 def test_a_removed_checkpoint_takes_its_sha256_along(saved: Path) -> None:
     CheckpointIO().remove_checkpoint(saved)
     assert list(saved.parent.iterdir()) == []
+
+
+class PowerCut(BaseException):
+    """Nothing more happens."""
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+def test_a_power_cut_between_any_two_file_operations_leaves_the_new_or_the_last_one(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def cut(original: Callable[..., None]) -> Callable[..., None]:
+        def counted(*arguments: Any, **options: Any) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == at:
+                raise PowerCut
+            original(*arguments, **options)
+
+        return counted
+
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    for step in (1, 2):
+        CheckpointIO().save_checkpoint({"state_dict": {}, "global_step": step, "rows": 0}, last)
+    with monkeypatch.context() as patched, suppress(PowerCut):
+        for name in ("replace", "unlink"):
+            patched.setattr(Path, name, cut(getattr(Path, name)))
+        patched.setattr("os.fsync", cut(os.fsync))
+        CheckpointIO().save_checkpoint({"state_dict": {}, "global_step": 3, "rows": 0}, last)
+    assert calls == at
+    assert newest_checkpoint(tmp_path)[1] in (2, 3)
+
+    CheckpointIO().save_checkpoint({"state_dict": {}, "global_step": 4, "rows": 0}, last)  # what is left does no harm
+    assert newest_checkpoint(tmp_path)[1] == 4
+    assert load(last.with_name("previous.ckpt"))["global_step"] in (2, 3)
