@@ -63,6 +63,24 @@ def test_pending_batches_are_bounded():
     assert most < MAX_PENDING
 
 
+@pytest.mark.parametrize("seen", [0, 1, 40, MAX_PENDING, MAX_PENDING + 30])
+@pytest.mark.parametrize("flushed", [None, 20])
+def test_a_meter_that_goes_on_from_a_file_gives_the_same_bits(seen, flushed, tmp_path):
+    whole, given = meter(), batches(MAX_PENDING + 60)
+    for number, batch in enumerate(given[:seen]):
+        whole.add(*batch)
+        if number == flushed:
+            whole.flush()
+    torch.save(whole.progress(), tmp_path / "progress")
+    resumed = meter()
+    resumed.resume(torch.load(tmp_path / "progress", weights_only=True))
+    for batch in given[seen:]:
+        whole.add(*batch)
+        resumed.add(*batch)
+    for ours, theirs in ((resumed.flush(), whole.flush()), (resumed.compute(), whole.compute())):
+        assert {name: value.item() for name, value in ours.items()} == {n: v.item() for n, v in theirs.items()}
+
+
 def test_nothing_added_gives_no_scores_and_no_warning():
     mine = meter()
     assert mine.flush() == {}
