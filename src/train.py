@@ -51,7 +51,9 @@ def main(cfg: DictConfig) -> float | None:
     checkpoint = None
     if (folder / "run.json").exists():  # of an earlier start
         run = read(folder)
-        if is_finished(run, config["trainer"], recorded(folder)["trainer"]):
+        if is_finished(
+            run, config["trainer"], recorded(folder, overrides=hydra.overrides.task, trains=True)["trainer"]
+        ):
             log.info("run=%s is done: a longer trainer.max_epochs continues it", folder)
             return run["best"]["value"]
         checkpoint = resume(folder, config)
