@@ -21,6 +21,7 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10
 
 from src.data.module import Data
+from src.trainer.trainer import Trainer
 
 IDX_NAMES = {True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")}
 IDX_NAMES[False] = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -111,7 +112,7 @@ def tabular(
     return Data(read, shape=[features], classes=classes, task=task, scale=1.0, **settings)
 
 
-def trainer(folder: Path, **settings: Any) -> lightning.Trainer:
+def trainer(folder: Path, **settings: Any) -> Trainer:
     """Return a quiet Trainer on the CPU; `settings` replace its arguments."""
     defaults: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "max_epochs": 1, "log_every_n_steps": 1}
     off = ("enable_progress_bar", "enable_model_summary", "logger", "use_distributed_sampler")
@@ -121,7 +122,7 @@ def trainer(folder: Path, **settings: Any) -> lightning.Trainer:
         | {"enable_checkpointing": keeps}
         | {"num_sanity_val_steps": 0, "default_root_dir": folder}
     )
-    return lightning.Trainer(**defaults | settings)
+    return Trainer(**defaults | settings)
 
 
 class Points(Logger):

@@ -17,7 +17,7 @@ class Recorder(lightning.Callback):
         self.samples = 0
         self.seconds = 0.0
         self._resumed_s = 0.0
-        self._batches = 0  # of this epoch, before this start of the run
+        self._calls = 0  # of this epoch, before this start of the run
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the number of parameters, and what the data is."""
@@ -32,7 +32,7 @@ class Recorder(lightning.Callback):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock, in the midst of an epoch where the run is resumed there."""
-        self._batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        self._calls = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         self._resumed_s = time.monotonic()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -54,11 +54,12 @@ class Recorder(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock and count the epoch's samples."""
         self.seconds += time.monotonic() - self._resumed_s
-        batches, before = trainer.fit_loop.epoch_loop.batch_progress.current.completed, self._batches
+        calls, before = trainer.fit_loop.epoch_loop.batch_progress.current.completed, self._calls
         loader = trainer.train_dataloader
         assert loader is not None
-        self.samples += min(batches * loader.batch_size, len(loader.sampler)) - before * loader.batch_size
-        self._batches = 0
+        batches = min(calls * loader.steps_per_call, loader.batches) - before * loader.steps_per_call
+        self.samples += min(batches * loader.batch_size, len(loader.sampler))
+        self._calls = 0
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the last epoch, also where a resumed run had none left to train."""

@@ -16,7 +16,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 OWN = re.compile(
-    r"src\.((model|data|net|callback|logger|strategy)(\.[a-z]\w*)+\.[A-Za-z]\w*|run\.checkpoint\.CheckpointIO)"
+    r"src\.((model|data|net|callback|logger|strategy|trainer)(\.[a-z]\w*)+\.[A-Za-z]\w*|run\.checkpoint\.CheckpointIO)"
 )
 LIBRARY = re.compile(
     r"(torch\.(nn|optim)|torchvision\.(models|transforms)|torchmetrics|lightning)(\.[a-z]\w*)*\.[A-Z]\w*"

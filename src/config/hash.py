@@ -36,6 +36,7 @@ IRRELEVANT = (
     "trainer.enable_model_summary",
     "trainer.profiler",
     "trainer.log_every_n_steps",
+    "trainer.steps_per_call",
 )
 
 

@@ -7,6 +7,7 @@ Shapes: N samples, B batch.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 import torch
@@ -57,9 +58,9 @@ class Order:
 
 
 class Batches:
-    """Iterates over the (x, y) batches of one epoch, augmented and normalised.
+    """Iterates over the (x, y) batches of one epoch, augmented and normalised; over lists of `steps_per_call` of them.
 
-    `fetch` says where the stored samples come from.
+    `fetch` says where the stored samples come from. With `steps_per_call` 1 there are no lists.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Batches:
         normalize: Callable[[Tensor], Tensor],
         augment: Augment | None = None,
         mix: Mix | None = None,
+        steps_per_call: int = 1,
     ):
         self.fetch = fetch
         self.sampler = order  # the name under which Lightning looks for `set_epoch`
@@ -81,24 +83,41 @@ class Batches:
         self.normalize = normalize
         self.augment = augment
         self.mix = mix
-        self.start = 0  # of the next iteration alone: the batches that a resumed epoch has had
+        self.start = 0  # of the next iteration alone: the calls that a resumed epoch has had
+        self.steps_per_call = steps_per_call
 
     def __len__(self) -> int:
-        """The number of batches in an epoch."""
-        batches = len(self.sampler) / self.batch_size
+        """The number of calls that an epoch takes: of batches, where a call takes one."""
+        return math.ceil(self.batches / self.steps_per_call)
+
+    @property
+    def batches(self) -> int:
+        """The number of batches in an epoch; none is of two passes."""
+        return self._per_pass * self.sampler.passes
+
+    @property
+    def _per_pass(self) -> int:
+        batches = len(self.sampler.indices_N) / self.batch_size
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
     @property
     def smallest(self) -> int:
         """The number of samples in the smallest batch."""
-        left = len(self.sampler) % self.batch_size
+        left = len(self.sampler.indices_N) % self.batch_size
         return left if left and not self.drop_last else self.batch_size
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch] | Iterator[list[Batch]]:
+        batches = self._each()
+        if self.steps_per_call == 1:
+            return batches
+        return iter(lambda: list(islice(batches, self.steps_per_call)), [])
+
+    def _each(self) -> Iterator[Batch]:
         seed, epoch = self.sampler.seed, self.sampler.epoch
-        start, self.start = self.start, 0
-        indices = self.sampler().split(self.batch_size)[start : len(self)]
-        for step, (x_B, y_B) in enumerate(self.fetch(indices), start):
+        start, self.start = self.start * self.steps_per_call, 0
+        passes = self.sampler().split(len(self.sampler.indices_N))
+        indices = [index_B for pass_N in passes for index_B in pass_N.split(self.batch_size)[: self._per_pass]]
+        for step, (x_B, y_B) in enumerate(self.fetch(indices[start:]), start):
             if self.augment:
                 x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step))
             x_B = self.normalize(x_B)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from src.data.batches import Batch, Batches, Fetch, Images, Order, from_memory, from_workers
+from src.data.batches import Batches, Fetch, Images, Order, from_memory, from_workers
 from src.data.choose import choose, class_numbers
 from src.data.fingerprint import fingerprint
 from src.data.mix import Mix
@@ -159,8 +159,10 @@ class Data(lightning.LightningDataModule):
         """Every sample of the test split once, in order."""
         return self._batches("test")
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Return the batch as it is where it is there already, as in-memory batches are."""
+        if isinstance(batch, list):  # those of one call
+            return [self.transfer_batch_to_device(one, device, dataloader_idx) for one in batch]
         x_B, y_B = batch
         return batch if x_B.device == device else (x_B.to(device, non_blocking=True), y_B.to(device, non_blocking=True))
 
@@ -245,6 +247,7 @@ class Data(lightning.LightningDataModule):
             normalize=self.normalize,
             augment=self.augment if trains else None,
             mix=self.mix if trains else None,
+            steps_per_call=getattr(self.trainer, "steps_per_call", 1) if trains else 1,  # of src.trainer alone
         )
 
     def _fetch(self, images: Images, target_N: Tensor) -> Fetch:

@@ -78,6 +78,7 @@ class Supervised(lightning.LightningModule, ABC):
             Meter(MetricCollection({name: self._metric(name) for name in names}), self.predict) for _ in SPLITS
         )
         self._written_step = 0
+        self._steps_per_call = 1
         self._log_every_n_steps = 50
         self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *names))
         keep_plain_keys(self)
@@ -115,9 +116,29 @@ class Supervised(lightning.LightningModule, ABC):
         """Return the net's output_BK, or output_B where K is 1."""
         return self.net(x_B)
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """Return the batch's mean loss."""
-        return self._step(self.train_meter, batch)
+    def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
+        """Return the batch's mean loss; of several batches, after an optimizer step on each, that of the last."""
+        if not isinstance(batch, list):
+            return self._step(self.train_meter, batch)
+        return self._steps(batch)
+
+    def setup(self, stage: str) -> None:
+        """Take the optimizer steps here where a call takes several of them."""
+        self._steps_per_call = getattr(self.trainer, "steps_per_call", 1)  # of src.trainer alone
+        self.automatic_optimization = self._steps_per_call == 1
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Store how Lightning counted."""
+        checkpoint["steps_per_call"] = self._steps_per_call
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint that a run with other calls wrote: Lightning would miscount its batches and steps."""
+        stored = checkpoint.get("steps_per_call", 1)
+        if stored != self._steps_per_call:
+            raise ValueError(
+                f"trainer.steps_per_call={self._steps_per_call}, but the run began with {stored}: "
+                f"set trainer.steps_per_call={stored}"
+            )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a batch of the validation split."""
@@ -171,6 +192,9 @@ class Supervised(lightning.LightningModule, ABC):
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
         """Write a point of the training curves every `trainer.log_every_n_steps` steps."""
+        self._write_if_due()
+
+    def _write_if_due(self) -> None:
         step, every = self.trainer.global_step, self._log_every_n_steps
         if every and step % every == 0 and step != self._written_step:  # accumulation: several batches, one step
             self._written_step = step
@@ -201,6 +225,25 @@ class Supervised(lightning.LightningModule, ABC):
             return optimizer
         schedule = self.scheduler(optimizer, steps=self._total_steps())
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _steps(self, batches: Sequence[Batch]) -> Tensor:
+        """Take an optimizer step on each batch, as Lightning does where a call takes one."""
+        optimizer: Any = self.optimizers()
+        schedule: Any = self.lr_schedulers()
+        trainer = self.trainer
+        for number, batch in enumerate(batches):
+            if number:
+                if 0 <= trainer.max_steps <= trainer.global_step:
+                    break
+                trainer.fit_loop.epoch_loop._batches_that_stepped += 1  # where callbacks log; Lightning counts one
+            loss = self._step(self.train_meter, batch)
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+            if schedule:
+                schedule.step()
+            self._write_if_due()
+        return loss
 
     def _step(self, meter: Meter, batch: Batch) -> Tensor:
         x_B, target_B = batch
@@ -245,6 +288,9 @@ class Supervised(lightning.LightningModule, ABC):
             raise ValueError("a schedule needs to know its length: set trainer.max_epochs or trainer.max_steps")
         trainer.fit_loop.setup_data()
         per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
+        if not self.automatic_optimization:
+            loader: Any = trainer.train_dataloader
+            per_epoch = min(per_epoch * loader.steps_per_call, loader.batches)
         steps = trainer.max_epochs * per_epoch
         return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps  # the fit ends at whichever is first
 

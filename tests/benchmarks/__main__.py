@@ -20,8 +20,10 @@ from src.run.record import cpu
 from tests.benchmarks.dataset import data_dir
 from tests.benchmarks.memory import peak
 from tests.benchmarks.row import HEADER, Row
-from tests.benchmarks.speed import over_bare_loop, over_itself, over_published_loop
+from tests.benchmarks.speed import over_bare_gate, over_bare_loop, over_itself, over_published_loop
 from tests.benchmarks.startup import answers
+
+SOFTMAX_STEPS = 60  # of 540 batches
 
 
 def main() -> None:
@@ -50,6 +52,10 @@ def benchmarks(folder: Path) -> dict[str, Callable[..., Row]]:
         "fashion_cnn": partial(over_bare_loop, "fashion_cnn", folder, asked=0.95, rounds=3, batches=270),
         "fashion_dnn": partial(over_bare_loop, "fashion_dnn", folder, asked=0.75, rounds=11),
         "softmax_regression": partial(over_bare_loop, "softmax_regression", folder, asked=0.35, rounds=21),
+        "softmax_calls": partial(
+            over_bare_loop, "softmax_regression", folder, asked=0.60, rounds=21, steps_per_call=SOFTMAX_STEPS
+        ),
+        "gate_xor_mlp": partial(over_bare_gate, asked=0.60, rounds=11),
         "published": partial(over_published_loop, "fashion_dnn", folder, asked=2.5, rounds=5),
         "checkpoints": partial(over_itself, "fashion_dnn", folder, "checkpoints", asked=1.05, rounds=11),
         "guard": partial(over_itself, "fashion_dnn", folder, "guard", asked=1.01, rounds=21),

@@ -12,7 +12,7 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -35,8 +35,10 @@ from src.config.build import build
 from src.config.check import plain
 from src.config.command import CONF
 from src.config.schema import register
+from src.data.logic_gate import logic_gate
 from src.net.fashion_cnn import FashionCNN
 from src.net.fashion_dnn import FashionDNN
+from src.net.mlp import MLP
 from src.net.one_layer import OneLayer
 from src.run.quiet import quiet
 from src.run.record import Record
@@ -53,21 +55,33 @@ NETS: dict[str, type[nn.Module]] = {
 }
 
 
-def over_bare_loop(model: str, data_dir: Path, *, asked: float, rounds: int, batches: int = TRAIN_BATCHES) -> Row:
+def over_bare_loop(
+    model: str, data_dir: Path, *, asked: float, rounds: int, batches: int = TRAIN_BATCHES, steps_per_call: int = 1
+) -> Row:
     """A normal run against the shortest loop there is: float tensors in memory, PyTorch's default Adam."""
     dataset = FashionMNIST(str(data_dir), train=True)
     x_NCHW = (dataset.data[: TRAIN_BATCHES * BATCH_SIZE, None] / 255 - 0.2860) / 0.3530
     target_N = dataset.targets[: TRAIN_BATCHES * BATCH_SIZE].clone()
     del dataset
     epoch = loop(NETS[model](SHAPE, CLASSES), lambda: gathered(x_NCHW, target_N), batches=batches)
-    return _row(f"{model}: normal run / bare loop", model, data_dir, epoch, asked, rounds, batches)
+    calls = f", {steps_per_call} steps per call" if steps_per_call > 1 else ""
+    run = [*_fashion(model, data_dir, batches), f"trainer.steps_per_call={steps_per_call}"]
+    return _row(f"{model}{calls}: normal run / bare loop", run, epoch, asked, rounds, batches * BATCH_SIZE)
+
+
+def over_bare_gate(*, asked: float, rounds: int, steps: int = 2000) -> Row:
+    """The experiment gate_xor_mlp against a bare loop that records loss and accuracy as often, every 100 steps."""
+    epoch = gate_loop(MLP((2,), 1, widths=[10, 10, 10], activation="sigmoid"), steps=steps)
+    run = ["experiment=gate_xor_mlp", f"data.passes={steps}"]
+    return _row("gate_xor_mlp: normal run / bare loop", run, epoch, asked, rounds, steps, unit="steps")
 
 
 def over_published_loop(model: str, data_dir: Path, *, asked: float, rounds: int, batches: int = TRAIN_BATCHES) -> Row:
     """A normal run against the loop as published: a DataLoader without workers, ToTensor on each sample."""
     loader = DataLoader(FashionMNIST(str(data_dir), transform=ToTensor()), batch_size=BATCH_SIZE, shuffle=True)
     epoch = loop(NETS[model](SHAPE, CLASSES), lambda: iter(loader), batches=batches)
-    return _row(f"{model}: normal run / published loop", model, data_dir, epoch, asked, rounds, batches)
+    run = _fashion(model, data_dir, batches)
+    return _row(f"{model}: normal run / published loop", run, epoch, asked, rounds, batches * BATCH_SIZE)
 
 
 def over_itself(
@@ -75,7 +89,7 @@ def over_itself(
 ) -> Row:
     """The time of a normal run's epochs with a part of it, `checkpoints` or `guard`, over those without, in turns."""
     turns = Switched(SWITCHES[part])
-    normal_run(model, data_dir, turns, epochs=2 * rounds + 2, batches=batches)
+    normal_run(_fashion(model, data_dir, batches), turns, epochs=2 * rounds + 2)
     off_s, on_s = turns.run_seconds[2::2], turns.run_seconds[3::2]  # the first two warm up
     sides = f"{median(on_s):.3f} / {median(off_s):.3f} s for {batches} batches"
     ratios = [on / off for on, off in zip(on_s, off_s, strict=True)]
@@ -125,6 +139,28 @@ def loop(
                 optimizer.zero_grad()
                 F.cross_entropy(net(x_B), target_B).backward()
                 optimizer.step()
+
+    return epoch
+
+
+def gate_loop(net: nn.Module, *, steps: int) -> Callable[[], None]:
+    """Return a function that trains `net` for `steps` full batches on XOR."""
+    x_N2, target_N = logic_gate("xor", train=True)
+    target_N1, recorded = target_N.float().unsqueeze(1), []
+    optimizer = torch.optim.SGD(net.parameters(), lr=1.0)
+
+    def epoch() -> None:
+        with patch.dict(os.environ):
+            os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)  # as in `loop`
+            for step in range(1, steps + 1):
+                logit_N1 = net(x_N2)
+                loss = F.binary_cross_entropy_with_logits(logit_N1, target_N1)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                if step % 100 == 0:
+                    accuracy = ((logit_N1 > 0) == (target_N1 > 0.5)).float().mean()
+                    recorded.append((step, loss.item(), accuracy.item()))
 
     return epoch
 
@@ -182,23 +218,14 @@ class Switched(Turns):
         super().on_train_epoch_start(trainer, pl_module)
 
 
-def normal_run(model: str, data_dir: Path, turns: Turns, *, epochs: int, batches: int) -> None:
+def normal_run(overrides: Sequence[str], turns: Turns, *, epochs: int) -> None:
     """Compose and train a run as `src.train` does, with `turns` before its other callbacks."""
     register()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # as conf/hydra/job_logging/run.yaml does
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere, quiet():
-        overrides = [
-            f"model={model}",
-            "data=fashionmnist",
-            "trainer=cpu",
-            f"trainer.max_epochs={epochs}",
-            f"trainer.limit_train_batches={batches}",
-            f"data.batch_size={BATCH_SIZE}",
-            f"data_dir={data_dir}",
-            f"run={folder}",
-        ]
+        here = ["trainer=cpu", f"trainer.max_epochs={epochs}", f"run={folder}"]
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = plain(compose("train", overrides))
+            config = plain(compose("train", [*overrides, *here]))
         run_model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
         for callback in trainer.callbacks:
             if isinstance(callback, ProgressBar):
@@ -208,12 +235,23 @@ def normal_run(model: str, data_dir: Path, turns: Turns, *, epochs: int, batches
         train(run_model, data, trainer, record=record, monitor=config["monitor"], mode=config["mode"])
 
 
+def _fashion(model: str, data_dir: Path, batches: int) -> list[str]:
+    """The overrides of a run on `batches` batches of Fashion-MNIST."""
+    data = ["data=fashionmnist", f"data_dir={data_dir}", f"data.batch_size={BATCH_SIZE}"]
+    return [f"model={model}", *data, f"trainer.limit_train_batches={batches}"]
+
+
 def _row(
-    what: str, model: str, data_dir: Path, epoch: Callable[[], None], asked: float, rounds: int, batches: int
+    what: str,
+    run: Sequence[str],
+    epoch: Callable[[], None],
+    asked: float,
+    rounds: int,
+    amount: int,
+    unit: str = "samples",
 ) -> Row:
     turns = Turns(epoch)
-    normal_run(model, data_dir, turns, epochs=rounds + 1, batches=batches)
+    normal_run(run, turns, epochs=rounds + 1)
     run_s, other_s = turns.run_seconds[1:], turns.other_seconds[1:]  # the first round warms up
-    samples = batches * BATCH_SIZE
-    sides = f"{samples / median(run_s):,.0f} / {samples / median(other_s):,.0f} samples/s"
+    sides = f"{amount / median(run_s):,.0f} / {amount / median(other_s):,.0f} {unit}/s"
     return Row(what, [theirs / ours for ours, theirs in zip(run_s, other_s, strict=True)], asked, sides=sides)

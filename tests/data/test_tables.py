@@ -82,6 +82,23 @@ def test_passes_over_a_table_are_full_batches():
     assert all(y_B.tolist() == [0, 0, 0, 1] for _, y_B in batches)
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "drop_last", "sizes"), [(4, False, [4, 4, 1]), (4, True, [4, 4]), (11, False, [9])]
+)
+def test_no_batch_is_of_two_passes(batch_size, drop_last, sizes):
+    facts = {"shape": [1], "classes": None, "task": "regression", "val_fraction": 0.2}
+    nine = data(temperature, **facts, batch_size=batch_size, drop_last=drop_last, passes=3, shuffle=True)
+    nine.setup("fit")
+    loader = nine.train_dataloader()
+    batches = [readings_B1.flatten().tolist() for readings_B1, _ in loader]
+    assert [len(batch) for batch in batches] == sizes * 3
+    assert len(loader) == len(batches)
+    assert loader.smallest == min(sizes)
+    for number in range(3):
+        seen = [one for batch in batches[number * len(sizes) : (number + 1) * len(sizes)] for one in batch]
+        assert len(set(seen)) == len(seen) == sum(sizes)
+
+
 def test_a_dataset_without_a_test_set_says_what_to_do():
     readings = temperature(shape=[1], classes=None, task="regression", splits=["train", "val"], val_fraction=0.2)
     with pytest.raises(ValueError, match="there is no test split: set test=false"):

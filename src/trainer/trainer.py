@@ -1,0 +1,47 @@
+"""Lightning's Trainer with one more argument: the number of optimizer steps per call of `training_step`."""
+
+import inspect
+from typing import Any, get_type_hints
+
+import lightning
+
+
+class Trainer(lightning.Trainer):
+    """A Trainer that can take `steps_per_call` optimizer steps, each on its own batch, in one call of `training_step`.
+
+    Steps, logged points, schedules, weights and checkpoints are those of single steps, to the same bits; what falls
+    away is Lightning's own work between two batches, which is most of the time where the net is tiny. Callbacks are
+    called once per call, and Lightning stops and validates between calls: `limit_train_batches`, `overfit_batches` and
+    `val_check_interval`, where they count batches, are rounded up to whole calls. `max_steps` is kept exactly.
+    """
+
+    def __init__(self, *, steps_per_call: int = 1, **settings: Any):
+        if steps_per_call < 1:
+            raise ValueError(f"trainer.steps_per_call={steps_per_call}: a call takes at least one step")
+        if steps_per_call > 1:
+            _refuse_what_needs_single_steps(settings)
+        for key in ("limit_train_batches", "overfit_batches", "val_check_interval"):
+            if isinstance(batches := settings.get(key), int):
+                settings[key] = -(-batches // steps_per_call)
+        super().__init__(**settings)
+        self.steps_per_call = steps_per_call
+
+    # What may be set is what Lightning's Trainer takes, and this.
+    _own = inspect.signature(__init__).parameters
+    _theirs = inspect.signature(lightning.Trainer).parameters
+    __signature__ = inspect.Signature(
+        [_own["steps_per_call"], *(p for p in _theirs.values() if p.kind is p.KEYWORD_ONLY)]
+    )
+    __init__.__annotations__ = get_type_hints(lightning.Trainer.__init__) | {"steps_per_call": int}
+
+
+def _refuse_what_needs_single_steps(settings: dict[str, Any]) -> None:
+    wanted = {
+        "gradient_clip_val": settings.get("gradient_clip_val") not in (None, 0),
+        "accumulate_grad_batches": settings.get("accumulate_grad_batches", 1) != 1,
+        "precision": str(settings.get("precision"))
+        in ("16", "16-mixed"),  # its scaler skips steps that the schedule counts
+    }
+    for key, is_wanted in wanted.items():
+        if is_wanted:
+            raise ValueError(f"trainer.{key}={settings[key]} works on single steps: set trainer.steps_per_call=1")
