@@ -49,6 +49,7 @@ def run(jobs: Sequence[Job], *, at_once: int) -> dict[Job, str]:
         log.info("%d of %d runs are done already", done, len(jobs))
     failures: dict[Job, str] = {}
     running: dict[Job, Process] = {}
+    on_terminate = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C: leave no process behind
     try:
         while waiting or running:
             for job in [job for job in waiting if any(needed in failures for _, needed in job.needs)]:
@@ -65,6 +66,7 @@ def run(jobs: Sequence[Job], *, at_once: int) -> dict[Job, str]:
     finally:
         for process in running.values():
             process.interrupt()
+        signal.signal(signal.SIGTERM, on_terminate)
     return failures
 
 

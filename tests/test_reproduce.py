@@ -110,7 +110,9 @@ def test_what_fails_costs_itself_alone_and_the_same_command_does_what_is_missing
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_the_runs_too_and_the_same_command_goes_on_with_them(project: Path, tmp_path: Path) -> None:
+def test_ctrl_c_and_a_termination_stop_the_runs_too_and_the_same_command_goes_on_with_them(
+    project: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "src.reproduce", "only=[long]", "seeds=[0]"]
     process = subprocess.Popen(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(project)})
     deadline_s = time.monotonic() + 120
@@ -128,8 +130,9 @@ def test_ctrl_c_stops_the_runs_too_and_the_same_command_goes_on_with_them(projec
     while "goes on from step" not in (run.parent / "train.log").read_text():
         assert time.monotonic() < deadline_s
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    process.wait(60)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143
+    assert json.loads(run.read_text())["state"] == "interrupted"
     assert len(list(tmp_path.rglob("run.json"))) == 1
 
 
