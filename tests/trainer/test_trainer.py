@@ -97,7 +97,6 @@ def test_the_step_at_which_callbacks_log_counts_every_step(tmp_path: Path) -> No
     [
         ({"limit_train_batches": 4}, 6),
         ({"limit_train_batches": 3}, 3),
-        ({"overfit_batches": 1, "data": {"shuffle": False}}, 3),
     ],
 )
 def test_a_limit_in_batches_is_rounded_up_to_whole_calls(settings: dict[str, Any], steps: int, tmp_path: Path) -> None:
