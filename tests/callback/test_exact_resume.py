@@ -1,6 +1,7 @@
 """A fit that is cut off after any batch and resumed ends as the fit that was not, bit for bit."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from src.logger.csv import CSV
 from src.model import schedule
 from src.model.multiclass import Multiclass
 from src.run.checkpoint import CheckpointIO, load
+from src.run.interrupt import Interrupted
 from src.run.record import Record, read
 from src.run.resume import cut_back, newest_checkpoint
 from tests import toy
@@ -38,12 +40,14 @@ def fit(
     folder.mkdir(exist_ok=True)
     checkpoint, _, rows = newest_checkpoint(folder)
     cut_back(folder, rows)
-    seen = 0
+    seen, asks = 0, settings.pop("asks", False)
 
     def look(trainer: lightning.Trainer, batch: Any) -> None:
         nonlocal seen
         seen += 1
-        if seen == cut_off:
+        if seen == cut_off and asks:
+            signal.raise_signal(signal.SIGTERM)
+        elif seen == cut_off:
             raise CutOff
 
     every = settings.pop("every_n_steps", 1)
@@ -65,7 +69,7 @@ def fit(
     trainer = toy.trainer(folder, callbacks=callbacks, **defaults | settings)
     try:
         trainer.fit(model, toy.tabular(train=48, batch_size=6, val_fraction=0.15), ckpt_path=checkpoint)
-    except CutOff:
+    except (CutOff, Interrupted):
         return False
     return True
 
@@ -140,6 +144,16 @@ def check(case: str, cut_offs: list[int], folder: Path, whole: Path) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_a_fit_cut_off_and_resumed_again_and_again_is_the_one_that_was_not(case, uninterrupted, tmp_path):
     check(case, [2, 3, 4, 1, 6, 3], tmp_path, uninterrupted(case))
+
+
+@pytest.mark.parametrize("case", ["accumulation", "accumulation that leaves a rest", "validation within the epoch"])
+def test_a_fit_that_a_signal_ends_after_any_batch_loses_no_step(case, uninterrupted, tmp_path):
+    rare = CASES[case] | {"every_n_steps": 1000, "asks": True}
+    for cut_off in (1, 2, 3, 4, 5):
+        assert not fit(tmp_path, cut_off=cut_off, **rare)
+    assert fit(tmp_path, **CASES[case])
+    for ours, theirs in zip(end(tmp_path), end(uninterrupted(case)), strict=True):
+        assert_equal(ours, theirs)
 
 
 @pytest.mark.slow
