@@ -146,6 +146,15 @@ def test_a_fit_cut_off_and_resumed_again_and_again_is_the_one_that_was_not(case,
     check(case, [2, 3, 4, 1, 6, 3], tmp_path, uninterrupted(case))
 
 
+@pytest.mark.parametrize("case", ["plain", "steps", "steps and validation"])
+def test_a_fit_cut_off_in_the_first_batches_of_an_epoch_begins_that_epoch_again(case, uninterrupted, tmp_path):
+    for cut_off in (8, 9):
+        assert not fit(tmp_path, cut_off=cut_off, **CASES[case] | {"every_n_steps": None})
+    assert fit(tmp_path, **CASES[case])
+    for ours, theirs in zip(end(tmp_path), end(uninterrupted(case)), strict=True):
+        assert_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("case", ["accumulation", "accumulation that leaves a rest", "validation within the epoch"])
 def test_a_fit_that_a_signal_ends_after_any_batch_loses_no_step(case, uninterrupted, tmp_path):
     rare = CASES[case] | {"every_n_steps": 1000, "asks": True}
