@@ -43,7 +43,8 @@ class Guard(lightning.Callback):
         self._every = self.every_n_steps or (1 if device.type == "cpu" else EVERY_N_STEPS)
         is_fused = all(group.get("fused") for optimizer in trainer.optimizers for group in optimizer.param_groups)
         is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None  # it sets found_inf itself
-        if not is_fused or is_scaled or not isinstance(trainer.train_dataloader, Batches):
+        loader = trainer.train_dataloader
+        if not is_fused or is_scaled or not isinstance(loader, Batches) or loader.steps_per_call > 1:
             self._every = 1
         self._sum, self._is_bad, self._bad = (torch.zeros((), device=device) for _ in range(3))
         for optimizer in trainer.optimizers if self._every > 1 else ():
@@ -63,7 +64,7 @@ class Guard(lightning.Callback):
         if self._every == 1:
             if not math.isfinite(loss.item()):
                 self._stop(trainer, pl_module, bad=1)
-            self._steps.clear()
+            del self._steps[:-1]
             return
         self._sum.add_(loss.detach(), alpha=0)  # 0 until the first NaN or infinity, NaN ever after
         torch.ne(self._sum, self._sum, out=self._is_bad)
@@ -100,10 +101,14 @@ class Guard(lightning.Callback):
     def _stop(self, trainer: lightning.Trainer, module: lightning.LightningModule, *, bad: int) -> NoReturn:
         """Raise DivergenceError; the first of the last `bad` batches is the one to name."""
         batch, batch_idx, loader = self._batch, self._batch_idx + 1 - bad, trainer.train_dataloader
+        step = self._steps[-bad]
+        if isinstance(batch, list):  # of trainer.steps_per_call: one batch for each step
+            done = trainer.global_step - step
+            batch, batch_idx, step = batch[done], batch_idx * loader.steps_per_call + done, step + done  # type: ignore[union-attr]
         if bad > 1 and isinstance(loader, Batches):
             loader.start = batch_idx
             batch = next(iter(loader))
-        where = f"step {self._steps[-bad] + 1}, batch {batch_idx} of epoch {trainer.current_epoch}, both from 0"
+        where = f"step {step + 1}, batch {batch_idx} of epoch {trainer.current_epoch}, both from 0"
         raise DivergenceError(f"the loss is not finite at {where}: {culprit(module, batch, batch_idx)}: {CURE}")
 
 

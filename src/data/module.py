@@ -140,7 +140,9 @@ class Data(lightning.LightningDataModule):
         for split in STAGES[stage]:
             if split not in self.splits:
                 if split == stage:
-                    raise ValueError(f"data.splits={list(self.splits)}: there is no {split} split: set {split}=false")
+                    raise ValueError(
+                        f"data.splits={list(self.splits)}: there is no {split} split: set {split}=false or split=val"
+                    )
                 continue
             if split not in self._stored:
                 self._stored[split] = self._prepared(split)

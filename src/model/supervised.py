@@ -127,19 +127,6 @@ class Supervised(lightning.LightningModule, ABC):
         self._steps_per_call = getattr(self.trainer, "steps_per_call", 1)  # of src.trainer alone
         self.automatic_optimization = self._steps_per_call == 1
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Store how Lightning counted."""
-        checkpoint["steps_per_call"] = self._steps_per_call
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint that a run with other calls wrote: Lightning would miscount its batches and steps."""
-        stored = checkpoint.get("steps_per_call", 1)
-        if stored != self._steps_per_call:
-            raise ValueError(
-                f"trainer.steps_per_call={self._steps_per_call}, but the run began with {stored}: "
-                f"set trainer.steps_per_call={stored}"
-            )
-
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a batch of the validation split."""
         self._step(self.val_meter, batch)
@@ -182,11 +169,21 @@ class Supervised(lightning.LightningModule, ABC):
             ) from error
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the scores of the epoch so far."""
+        """Add the scores of the epoch so far, and how Lightning counts."""
         checkpoint["train_meter"] = self.train_meter.progress()
+        checkpoint["steps_per_call"] = self._steps_per_call
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the scores of the resumed epoch."""
+        """Go on with the scores of the resumed epoch.
+
+        Refuse a checkpoint that a run with other calls wrote: Lightning would miscount its batches and steps.
+        """
+        stored = checkpoint.get("steps_per_call", 1)
+        if stored != self._steps_per_call:
+            raise ValueError(
+                f"trainer.steps_per_call={self._steps_per_call}, but the run began with {stored}: "
+                f"set trainer.steps_per_call={stored}"
+            )
         if self.trainer.state.fn == "fit" and "train_meter" in checkpoint:
             self.train_meter.resume(checkpoint["train_meter"])
 
