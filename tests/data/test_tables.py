@@ -87,7 +87,7 @@ def test_passes_over_a_table_are_full_batches():
 )
 def test_no_batch_is_of_two_passes(batch_size, drop_last, sizes):
     facts = {"shape": [1], "classes": None, "task": "regression", "val_fraction": 0.2}
-    nine = data(temperature, **facts, batch_size=batch_size, drop_last=drop_last, passes=3, shuffle=True)
+    nine = data(temperature.read, **facts, batch_size=batch_size, drop_last=drop_last, passes=3, shuffle=True)
     nine.setup("fit")
     loader = nine.train_dataloader()
     batches = [readings_B1.flatten().tolist() for readings_B1, _ in loader]
