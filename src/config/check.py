@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
@@ -60,14 +60,29 @@ def fill(config: DictConfig) -> bool:
     return True
 
 
-def check(config: DictConfig) -> None:
-    """Raise ValueError, in one line with key, value and cure, for the first thing that could not work."""
+def check(config: DictConfig, *, groups: Collection[str] = GROUPS) -> None:
+    """Raise ValueError, in one line with key, value and cure, for the first thing in `groups` that could not work.
+
+    `data` is always one of them; what follows from several is checked where the model is.
+    """
     fill(config)
     resolved = plain(config)
     for _, node in targets(resolved):
         check_name(node["_target_"])  # all names, before the first import
+    _check_presence(resolved, groups)
+    for path, node in _calls(resolved, groups):
+        check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_other_option, path))
+    build(resolved["data"])  # its constructor judges its numbers; it reads nothing
+    if "model" not in groups:
+        return
+    _check_optimizer(resolved)
+    names = _check_model(config, resolved)
+    _check_monitors(resolved, names)
+
+
+def _check_presence(resolved: Mapping[str, Any], groups: Collection[str]) -> None:
     for group in ("model", "data", "trainer"):
-        if "_target_" not in resolved[group]:
+        if group in groups and "_target_" not in resolved[group]:
             raise ValueError(
                 f"{group}={resolved[group] or 'null'}: choose a {group}, python -m src.train --help lists them"
             )
@@ -75,17 +90,12 @@ def check(config: DictConfig) -> None:
         for name, node in resolved[group].items():
             if not isinstance(node, Mapping):
                 raise ValueError(f"{group}.{name}={node}: to remove it write ~{group}.{name}")
-    for path, node in _calls(resolved):
-        check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_other_option, path))
-    build(resolved["data"])  # its constructor judges its numbers; it reads nothing
-    _check_optimizer(resolved)
-    names = _check_model(config, resolved)
-    _check_monitors(resolved, names)
 
 
-def _calls(resolved: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _calls(resolved: Mapping[str, Any], groups: Collection[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for group in GROUPS:
-        yield from targets(resolved[group], group)
+        if group in groups:
+            yield from targets(resolved[group], group)
 
 
 def _other_option(group: str, key: str) -> str | None:

@@ -4,14 +4,14 @@ Hydra turns an exception of a callback into a warning and goes on; SystemExit pa
 print.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from src.config.check import check
+from src.config.check import GROUPS, check
 from src.config.command import one_line
 from src.config.schema import Train, check_top
 from src.run.folder import OUTPUTS, claim, unused
@@ -20,15 +20,16 @@ from src.sweep.grid import compose, is_grid, jobs
 
 
 class Preflight(Callback):
-    """Checks a run or every job of a sweep; `claims` says whether the command makes run folders."""
+    """Checks `groups` of a run or of every job of a sweep; `claims` says whether the command makes run folders."""
 
-    def __init__(self, *, claims: bool):
+    def __init__(self, *, claims: bool, groups: Sequence[str] = GROUPS):
         self.claims = claims
+        self.groups = groups
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         """Check the run; give it a folder that no other run has."""
         with one_line_errors():
-            check(job(config))
+            check(job(config), groups=self.groups)
             if self.claims and config.run is None:
                 folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
                 config.run = str(claim() if folder == "${run}" else unused(Path(config.hydra.run.dir)))
@@ -43,11 +44,11 @@ class Preflight(Callback):
         found = []
         if not is_grid(config.hydra):
             with one_line_errors():
-                check(job(config))
+                check(job(config), groups=self.groups)
         for number, overrides in enumerate(jobs(config.hydra) if is_grid(config.hydra) else ()):
             with one_line_errors(f"job {named(overrides)}: "):
                 composed = compose(config, number, overrides)
-                check(job(composed))
+                check(job(composed), groups=self.groups)
                 found.append((folder / composed.hydra.sweep.subdir, overrides))
         if self.claims:
             begin(Sweep(folder, found or None))
