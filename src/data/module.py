@@ -187,16 +187,27 @@ class Data(lightning.LightningDataModule):
             x_BCHW = F.rgb_to_grayscale(x_BCHW) if channels == 1 else x_BCHW.expand(-1, channels, -1, -1)
         return self.normalize(fit(x_BCHW, size))
 
+    def targets(self, split: str) -> Tensor:
+        """Return the targets of a split that is set up, (N,): class numbers, or numbers for regression."""
+        _, target_N, rows_N = self._stored[split]
+        return target_N[rows_N]
+
     def class_counts(self) -> Tensor:
         """How many samples of each class the training split has, (K,)."""
-        _, target_N, rows_N = self._stored["train"]
-        return torch.bincount(target_N[rows_N], minlength=len(self.classes or ()))
+        return torch.bincount(self.targets("train"), minlength=len(self.classes or ()))
+
+    def originals(self, split: str) -> tuple[Images, Tensor]:
+        """Read the samples and targets (N,) of an official split, of the chosen classes, as the dataset stores them.
+
+        Neither resized nor divided into ours.
+        """
+        return self._verified(*self.read(split=split))
 
     def _prepared(self, split: str) -> tuple[Images, Tensor, Tensor]:
         """Return stored samples, their targets, and which rows of them are the split's."""
         source = "train" if self.shared_split or split not in self.official else split
         if source not in self._sources:
-            self._sources[source] = self._verified(*self.read(split=source))
+            self._sources[source] = self.originals(source)
         images, target_N = self._sources[source]
         rows_N = self._cut(source, len(target_N))[split]
         self.indices[split] = rows_N
