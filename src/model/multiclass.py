@@ -17,7 +17,12 @@ METRICS = {
 
 
 class Multiclass(Supervised):
-    """A net with one logit per class; the loss is cross-entropy."""
+    """A net with one logit per class; the loss is cross-entropy.
+
+    That is one number in five spellings: one-hot targets times -log softmax, summed over classes and averaged, with the
+    softmax written out, with F.softmax or with F.log_softmax; F.nll_loss of F.log_softmax; F.cross_entropy, which is
+    the one that neither overflows nor loses small probabilities, in one call.
+    """
 
     def metric(self, name: str) -> Metric:
         """Return the metric of that name: accuracy over samples, others averaged over classes."""
