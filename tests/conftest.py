@@ -116,6 +116,12 @@ def report(tmp_path: Path) -> Command:
     return lambda *arguments: call("report", tmp_path, *arguments)
 
 
+@pytest.fixture
+def explore(tmp_path: Path) -> Command:
+    """`src.explore` in the test's own folder."""
+    return lambda *arguments: call("explore", tmp_path, *arguments)
+
+
 @pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on the digits, two epochs, that no test may change."""

@@ -80,6 +80,11 @@ def test_reports_help_and_config_need_no_run_and_no_torch(tmp_path: Path) -> Non
     assert "run: outputs" in answer("report", "--cfg", "job", folder=tmp_path)
 
 
+def test_explores_help_and_config_need_no_torch(tmp_path: Path) -> None:
+    assert answer("explore", "--help", folder=tmp_path).count("python -m src.explore") == 5
+    assert "figure: null" in answer("explore", "--cfg", "job", folder=tmp_path)
+
+
 def test_importing_the_run_package_imports_no_torch(tmp_path: Path) -> None:
     code = f"import sys; from src.run import load{TORCH_FREE}"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

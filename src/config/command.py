@@ -30,7 +30,7 @@ from src.run.interrupt import requeued_run
 from src.run.rerun import rerunnable
 from src.sweep.end import reported
 
-VERBATIM = ("run", "rerun", "input", "checkpoint")  # paths: brackets, commas and spaces in them are no grammar
+VERBATIM = ("run", "rerun", "input", "checkpoint", "out")  # paths: brackets, commas and spaces in them are no grammar
 
 
 def command(

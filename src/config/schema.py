@@ -75,6 +75,15 @@ class Reproduce:
     out: str = "RESULTS.md"
 
 
+@dataclass
+class Explore(Train):
+    """A run that is looked at before it trains: its data, its schedule, or an idea."""
+
+    figure: str | None = None  # data, schedule, activations, neurons or convolution
+    find_lr: bool = False  # test a range of learning rates instead
+    out: str | None = None  # where the pictures go
+
+
 def register() -> None:
     """Make the schemas and the resolvers known to Hydra and OmegaConf; calling it again changes nothing.
 
@@ -86,7 +95,7 @@ def register() -> None:
     store = ConfigStore.instance()
     # One for all: Hydra would copy it twice for every group that --help lists, half a second in all.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
-    for schema in (Train, Eval, Report, Reproduce):
+    for schema in (Train, Eval, Explore, Report, Reproduce):
         store.store(name=f"{schema.__name__.lower()}_schema", node=open_groups(schema))
 
 

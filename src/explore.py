@@ -1,0 +1,204 @@
+"""Looks at data, schedules and ideas before training: `python -m src.explore data=fashionmnist`.
+
+Shapes: C channels, B batch, H height, W width, N samples.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from src.config.command import command
+
+if TYPE_CHECKING:
+    import lightning
+    from matplotlib.figure import Figure
+    from torch import Tensor
+
+    from src.data.module import Data
+
+log = logging.getLogger(__name__)
+
+IDEAS = ("activations", "neurons", "convolution")
+FIGURES = ("data", "schedule", *IDEAS)
+SHOWN = 100  # classes in the gallery
+BATCH = 32  # images of the batch
+LR_STEPS = 200  # of the range test
+UNRECORDED = {  # a fit by one process that leaves nothing
+    "callbacks": [],
+    "logger": False,
+    "enable_checkpointing": False,
+    "limit_val_batches": 0,
+    "devices": 1,
+    "num_nodes": 1,
+    "strategy": "auto",
+}
+
+
+@command("explore", with_run="explore_run")
+def main(cfg: DictConfig) -> None:
+    """Draw what the command line asks for, print its numbers, and say where the pictures are."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from src.run.quiet import quiet
+
+    hydra = HydraConfig.get()
+    figure = "find_lr" if cfg.find_lr else cfg.figure or implied(hydra.overrides.task)
+    if figure in IDEAS:
+        figures, place = {figure: idea(figure)}, ""
+    elif figure in (*FIGURES, "find_lr"):
+        with quiet():
+            figures, place = of_config(cfg, figure), hydra.runtime.choices.get("data", "")
+    else:
+        raise ValueError(f"figure={figure}: choose from {', '.join(FIGURES)}")
+    folder = Path(cfg.run) / "explore" if cfg.run else Path("outputs", "explore", place)
+    store(Path(cfg.out) if cfg.out else folder, figures)
+
+
+def implied(overrides: Iterable[str]) -> str:
+    """Return the figure that a command line without `figure=` means: schedule where it names a scheduler, else data."""
+    return "schedule" if any(word.lstrip("+~").startswith("scheduler") for word in overrides) else "data"
+
+
+def idea(figure: str) -> "Figure":
+    """Draw what needs no data."""
+    from src.plot.activations import activations
+    from src.plot.convolution import convolution
+    from src.plot.neurons import neurons
+
+    return {"activations": activations, "neurons": neurons, "convolution": convolution}[figure]()
+
+
+def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
+    """Check and build what the figure needs of a run's config, and draw it."""
+    import lightning
+
+    from src.config.build import build
+    from src.config.check import check, fill, plain
+    from src.run.pretrained import start_from
+
+    fill(cfg)
+    if figure != "data":
+        check(cfg)
+    config = plain(cfg)
+    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
+    data = build(config["data"])
+    if figure != "find_lr":  # samples are counted, and a batch of them looked at: none is worth keeping
+        data.in_memory, data.workers = False, 0
+    if figure == "data":
+        return look(data)
+    if figure == "schedule":
+        return plan(build(config["model"]), data, build(config["trainer"], **UNRECORDED))
+    unscheduled = {"scheduler": None} if "scheduler" in config["model"] else {}
+    model = build(config["model"], **unscheduled)
+    if weights := config["model"].get("weights"):
+        start_from(model.net, weights)
+    return find_lr(model, data, build(config["trainer"], **UNRECORDED, max_epochs=-1, max_steps=LR_STEPS))
+
+
+def look(data: "Data") -> "dict[str, Figure]":
+    """Print the samples per split and the statistics of the channels; draw balance, gallery and a batch.
+
+    The statistics are those of all official training samples as they are stored: of the chosen classes, not resized,
+    with those that are cut off for validation. Each pixel counts the same.
+    """
+    from src.data.look import batch, one_per_class
+    from src.data.statistics import statistics
+    from src.plot.balance import balance, histogram
+    from src.plot.gallery import gallery
+
+    images, target_N = data.originals("train")
+    skips = data.on_bad_file == "skip"
+    mean_C, std_C = statistics(images, scale=data.normalize.scale, skips=skips)
+    for split in data.splits:
+        data.setup("test" if split == "test" else "fit")
+    targets = {split: data.targets(split) for split in data.splits}
+    names = data.classes or []
+    show(samples(targets, names), ["class" if names else "", *targets])
+    print(f"mean: {pasted(mean_C)}  # of the {len(images):,} training samples, divided by {data.normalize.scale:g}")
+    print(f"std: {pasted(std_C)}")
+    if names:
+        counts = {split: target_N.bincount(minlength=len(names)).tolist() for split, target_N in targets.items()}
+        figures = {"balance": balance(counts, names)}
+    else:
+        figures = {"balance": histogram({split: target_N.numpy() for split, target_N in targets.items()})}
+    if len(data.shape) != 3:
+        return figures
+    if names:
+        chosen = one_per_class(images, target_N, names[:SHOWN], skips=skips)
+        figures["gallery"] = gallery(list(chosen.values()), list(chosen), heading="one training image per class")
+    x_BCHW, titles = batch(data, BATCH)
+    return figures | {"batch": gallery(list(x_BCHW), titles, heading="a training batch, normalisation undone")}
+
+
+def samples(targets: "Mapping[str, Tensor]", classes: Sequence[str]) -> Iterator[list[str]]:
+    """Yield rows with a cell per split: samples of each class and in all; of numbers to predict, also their range."""
+    for number, name in enumerate(classes):
+        yield [name, *(f"{(target_N == number).sum():,}" for target_N in targets.values())]
+    yield ["samples", *(f"{len(target_N):,}" for target_N in targets.values())]
+    for name in () if classes else ("min", "mean", "max"):
+        yield [name, *(f"{getattr(target_N, name)():.4g}" if len(target_N) else "" for target_N in targets.values())]
+
+
+def show(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> None:
+    """Print rows as a table."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
+    for row in rows:
+        table.add_row(*map(Text, row))  # a name in brackets is no markup
+    Console(soft_wrap=True, highlight=False).print(table)
+
+
+def pasted(values_C: "Tensor") -> str:
+    """Return numbers as a data config has them, to four digits after the point."""
+    return f"[{', '.join(f'{value:.4f}' for value in values_C.tolist())}]"
+
+
+def plan(
+    model: "lightning.LightningModule", data: "lightning.LightningDataModule", trainer: "lightning.Trainer"
+) -> "dict[str, Figure]":
+    """Draw the learning rate at each optimizer step that `trainer` would take."""
+    from src.callback.rates import Rates
+    from src.plot.schedule import schedule
+
+    rates = Rates()
+    trainer.callbacks = [rates]  # type: ignore[attr-defined]  # Lightning sets it without declaring it
+    trainer.fit(model, data)
+    batches = trainer.num_training_batches
+    figure = schedule(rates.rates, steps_per_epoch=-(-int(batches) // trainer.accumulate_grad_batches))
+    line = [max(groups) for groups in rates.rates]
+    print(f"{len(line):,} steps: from {line[0]:.3g} up to {max(line):.3g}, at the end {line[-1]:.3g}")
+    return {"schedule": figure}
+
+
+def find_lr(
+    model: "lightning.LightningModule", data: "lightning.LightningDataModule", trainer: "lightning.Trainer"
+) -> "dict[str, Figure]":
+    """Train while the learning rate rises; print the rate to start from, and draw the loss over the rate."""
+    from src.callback.range_test import RangeTest, smooth, suggest
+    from src.plot.range_test import range_test
+
+    test = RangeTest(steps=trainer.max_steps)
+    trainer.callbacks = [test]  # type: ignore[attr-defined]
+    trainer.fit(model, data)
+    suggestion = suggest(test.rates, test.losses)
+    print(f"optimizer.lr={suggestion:.2g}  # where the smoothed loss falls fastest")
+    return {"find_lr": range_test(test.rates, test.losses, smooth(test.losses).tolist(), suggestion=suggestion)}
+
+
+def store(folder: Path, figures: "Mapping[str, Figure]") -> None:
+    """Write each picture to `folder`, and say so."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, figure in figures.items():
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=150)
+        log.info("%s", path)
+
+
+if __name__ == "__main__":
+    main()
