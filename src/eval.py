@@ -22,6 +22,7 @@ def main(cfg: DictConfig) -> None:
 
     from src.config.build import build
     from src.config.check import plain
+    from src.run.folder import checkpoints
     from src.run.quiet import quiet
 
     folder = Path(cfg.run)
@@ -66,22 +67,6 @@ def evaluate(
             raise ValueError(f"split={split} has no samples (data.val_fraction=0 leaves none for val): choose another")
         rows.append(where | found)
     return rows
-
-
-def checkpoints(folder: Path, choice: str) -> list[Path]:
-    """Return the checkpoints that `choice` stands for: best, last, all of the folder's, or a path."""
-    kept = folder / "checkpoints"
-    if choice in ("best", "last"):
-        return [kept / f"{choice}.ckpt"]
-    found = sorted(kept.glob("*.ckpt"))
-    if choice != "all":
-        if not Path(choice).is_file():
-            names = ", ".join(path.stem for path in found) or "none"
-            raise ValueError(f"checkpoint={choice}: no such file: give best, last, all or a path ({kept} has {names})")
-        return [Path(choice)]
-    if not found:
-        raise ValueError(f"checkpoint=all: no checkpoint in {kept}: the run kept none, or has not finished an epoch")
-    return found
 
 
 def store(path: Path, rows: Sequence[dict[str, Any]]) -> None:

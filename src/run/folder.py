@@ -54,6 +54,32 @@ def find(name: str, root: Path = OUTPUTS) -> Path:
     return folder
 
 
+def checkpoints(folder: Path, choice: str) -> list[Path]:
+    """Return the checkpoints that `choice` stands for: best, last, all of the folder's, or a path."""
+    kept = folder / "checkpoints"
+    found = sorted(kept.glob("*.ckpt"))
+    if choice in ("best", "last", "all") and not found:
+        raise ValueError(
+            f"checkpoint={choice}: no checkpoint in {kept}: the run kept none, or has not finished an epoch: "
+            f"python -m src.train run={folder} goes on with it"
+        )
+    if choice in ("best", "last"):
+        return [kept / f"{choice}.ckpt"]
+    if choice == "all":
+        return found
+    if not Path(choice).is_file():
+        names = ", ".join(path.stem for path in found) or "none"
+        raise ValueError(f"checkpoint={choice}: no such file: give best, last, all or a path ({kept} has {names})")
+    return [Path(choice)]
+
+
+def checkpoint(folder: Path, choice: str) -> Path:
+    """Return the one checkpoint that `choice` stands for: best, last, or a path."""
+    if choice == "all":
+        raise ValueError("checkpoint=all: one at a time here: give best, last or a path")
+    return checkpoints(folder, choice)[0]
+
+
 def _started(path: Path) -> float:
     try:
         return datetime.fromisoformat(json.loads(path.read_text())["started"]).timestamp()

@@ -3,7 +3,7 @@
 Shapes: B batch, C channels, H height, W width, K classes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,9 @@ from src.run.folder import find
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from src.data.module import Data
+    from src.model.supervised import Supervised
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,23 @@ def load(run: str | Path, *, checkpoint: str = "best") -> Trained:
     Nothing in the folder can run code: `_target_` is allow-listed and checkpoints are loaded as plain data. Raises
     ValueError where the folder is no run, or the checkpoint is missing, damaged or of another net.
     """
-    from src.config.build import build
     from src.config.check import plain
     from src.config.recorded import recorded
     from src.config.schema import register
-    from src.run.checkpoint import load_weights
 
     register()
     folder = find(str(run))
     config = recorded(folder)
-    model, data = build(plain(config.model)), build(plain(config.data))
-    load_weights(model, folder / "checkpoints" / f"{checkpoint}.ckpt")
-    return Trained(net=model.net.eval(), classes=data.classes, preprocess=data.preprocess)
+    groups = {"model": plain(config.model), "data": plain(config.data)}
+    model, data = restore(groups, folder / "checkpoints" / f"{checkpoint}.ckpt")
+    return Trained(net=model.net, classes=data.classes, preprocess=data.preprocess)
+
+
+def restore(config: Mapping[str, Any], checkpoint: Path) -> "tuple[Supervised, Data]":
+    """Return the model and the data of a plain config; the model with a checkpoint's weights, in eval mode."""
+    from src.config.build import build
+    from src.run.checkpoint import load_weights
+
+    model, data = build(config["model"]), build(config["data"])
+    load_weights(model, checkpoint)
+    return model.eval(), data
