@@ -122,6 +122,24 @@ def explore(tmp_path: Path) -> Command:
     return lambda *arguments: call("explore", tmp_path, *arguments)
 
 
+@pytest.fixture
+def predict(tmp_path: Path) -> Command:
+    """`src.predict` in the test's own folder."""
+    return lambda *arguments: call("predict", tmp_path, *arguments)
+
+
+@pytest.fixture
+def explain(tmp_path: Path) -> Command:
+    """`src.explain` in the test's own folder."""
+    return lambda *arguments: call("explain", tmp_path, *arguments)
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Command:
+    """`src.export` in the test's own folder."""
+    return lambda *arguments: call("export", tmp_path, *arguments)
+
+
 @pytest.fixture(scope="session")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on the digits, two epochs, that no test may change."""

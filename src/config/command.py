@@ -9,10 +9,11 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import wraps
+from typing import TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -30,6 +31,7 @@ from src.run.interrupt import requeued_run
 from src.run.rerun import rerunnable
 from src.sweep.end import reported
 
+Thing = TypeVar("Thing")
 VERBATIM = ("run", "rerun", "input", "checkpoint", "out")  # paths: brackets, commas and spaces in them are no grammar
 
 
@@ -97,6 +99,19 @@ def one_line_errors() -> Iterator[None]:
         if traced and (cause := error.__cause__ if isinstance(error, SystemExit) else error):
             traceback.print_exception(cause)
         raise error if isinstance(error, SystemExit) else SystemExit(f"error: {one_line(error)}") from error
+
+
+def each(things: Iterable[Thing], do: Callable[[Thing], None]) -> None:
+    """Call `do` with each thing; where that cannot be, say so in one line and go on; end with exit code 1 then."""
+    failed = False
+    for thing in things:
+        try:
+            do(thing)
+        except (ValueError, OSError) as error:
+            failed = True
+            print(f"error: {one_line(error)}", file=sys.stderr)
+    if failed:
+        raise SystemExit(1)
 
 
 def quoted(argument: str) -> str:

@@ -84,6 +84,41 @@ class Explore(Train):
     out: str | None = None  # where the pictures go
 
 
+@dataclass
+class Predict(Train):
+    """The config of a finished run, and what its net is to label."""
+
+    checkpoint: str = "best"
+    input: str = "???"  # a file, a folder, a pattern, or the split test or val
+    n: int | None = None  # so many of them, at random
+    top_k: int = 3  # the classes listed for each
+    out: str | None = None  # the folder that files go to; null: the run folder
+
+
+@dataclass
+class Explain(Train):
+    """The config of a finished run, or of a net with or without given weights, and what of it is shown."""
+
+    checkpoint: str = "best"
+    input: str | None = None  # an image, or a folder or pattern of them
+    method: Any = "feature_maps"  # or a list of methods
+    layer: Any = None  # its name or a list of names; null: the first or the last that fits the method
+    target: str | None = None  # the class to explain; null: the one predicted
+    n: int | None = None  # the first so many channels; null: all
+    out: str | None = None  # the folder that figures go to; null: the run folder
+
+
+@dataclass
+class Export(Train):
+    """The config of a finished run, and the form in which its net is written."""
+
+    checkpoint: str = "best"
+    format: Any = "onnx"  # or torch_export, or a list of both
+    preprocess: bool = True  # whether pixels go in as they are stored
+    input: str = "test"  # the samples that the file is checked on: as in Predict
+    out: str | None = None  # the folder that the file goes to; null: the run folder
+
+
 def register() -> None:
     """Make the schemas and the resolvers known to Hydra and OmegaConf; calling it again changes nothing.
 
@@ -95,7 +130,7 @@ def register() -> None:
     store = ConfigStore.instance()
     # One for all: Hydra would copy it twice for every group that --help lists, half a second in all.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
-    for schema in (Train, Eval, Explore, Report, Reproduce):
+    for schema in (Train, Eval, Predict, Explain, Explore, Export, Report, Reproduce):
         store.store(name=f"{schema.__name__.lower()}_schema", node=open_groups(schema))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
 from torchvision.transforms.v2 import functional as F
 
 from src.data.batches import Batches, Fetch, Images, Order, from_memory, from_workers
@@ -203,9 +204,25 @@ class Data(lightning.LightningDataModule):
         """
         return self._verified(*self.read(split=split))
 
+    def names(self, split: str) -> list[str]:
+        """What to call each sample of a split that is set up: its file, else its number in the split it was cut from.
+
+        Such as test/17.
+        """
+        source = self._source(split)
+        images, numbers = self._sources[source][0], self.indices[split].tolist()
+        while isinstance(images, Subset):  # a choice of classes
+            images, numbers = images.dataset, [images.indices[number] for number in numbers]  # type: ignore[assignment]
+        paths = getattr(images, "paths", None)
+        return [f"{source}/{number}" if paths is None else str(paths[number]) for number in numbers]
+
+    def _source(self, split: str) -> str:
+        """Return the official split that a split is or is cut from."""
+        return "train" if self.shared_split or split not in self.official else split
+
     def _prepared(self, split: str) -> tuple[Images, Tensor, Tensor]:
         """Return stored samples, their targets, and which rows of them are the split's."""
-        source = "train" if self.shared_split or split not in self.official else split
+        source = self._source(split)
         if source not in self._sources:
             self._sources[source] = self.originals(source)
         images, target_N = self._sources[source]

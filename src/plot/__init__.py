@@ -1,1 +1,1 @@
-"""Pictures: arrays in, a matplotlib Figure out; no files."""
+"""Pictures: arrays in, matplotlib Figure out; no files, no state."""

@@ -1,0 +1,121 @@
+"""What a user names, as batches for a net: a split, or image files, a folder of them or a pattern.
+
+Shapes: B batch, C channels, H height, W width.
+"""
+
+import glob
+import os
+import random
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from src.data.batches import Batches
+from src.data.image_folder import decoded
+from src.data.module import Data
+
+SPLITS = ("val", "test")
+LARGEST_BATCH = 256  # images: data.batch_size may be a whole dataset of small ones
+
+
+class Samples(NamedTuple):
+    """Some samples: what each is called, the batch of those that could be read, and why the others could not.
+
+    Names and errors are readable texts, an error None where there is none; `target_B` is None where nobody knows it.
+    """
+
+    names: list[str]
+    x_B: Tensor
+    errors: list[str | None]
+    target_B: Tensor | None = None
+
+
+def samples(data: Data, source: str, *, n: int | None = None) -> Iterator[Samples]:
+    """Return the batches of what `source` names: val or test, else a file, a folder or a pattern; `n` at random.
+
+    Raises ValueError where there is nothing of that name. A file that cannot be read is a sample with an error.
+    """
+    if n is not None and n < 1:
+        raise ValueError(f"n={n}: how many, at least 1, or null for all")
+    if source in SPLITS:
+        return _of_split(data, source, n=n)
+    if len(data.shape) != 3:
+        raise ValueError(
+            f"input={source}: the net takes rows of a table, data.shape={list(data.shape)}, and no image files: "
+            f"give input={' or input='.join(split for split in SPLITS if split in data.splits)}"
+        )
+    paths = image_files(source)
+    return _of_files(data, [paths[row] for row in _some(len(paths), n)])
+
+
+def image_files(source: str) -> list[Path]:
+    """Return the files that `source` names: itself, the images below a folder, or what a pattern matches; sorted.
+
+    Raises ValueError where there is none.
+    """
+    path = Path(source)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        extensions = Image.registered_extensions()
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in extensions and file.is_file())
+        if not found:
+            raise ValueError(f"input={source}: no image in this folder: give another, or a pattern such as {source}/*")
+        return found
+    found = sorted(Path(name) for name in glob.iglob(source, recursive=True) if os.path.isfile(name))
+    if not found:
+        raise ValueError(f"input={source}: no such file or folder, and no file that it matches as a pattern")
+    return found
+
+
+def readable(text: str) -> str:
+    """Return text that every file and terminal takes: bytes that are no text and control characters are escaped."""
+    text = os.fsencode(text).decode("utf-8", "backslashreplace")
+    return "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in text)
+
+
+def _of_split(data: Data, split: str, *, n: int | None) -> Iterator[Samples]:
+    if split not in data.splits:
+        others = " or ".join(f"input={other}" for other in SPLITS if other in data.splits)
+        raise ValueError(f"input={split}: these data have no {split} split: give {others}, or image files")
+    data.setup({"val": "validate", "test": "test"}[split])
+    names = data.names(split)
+    if not names:
+        raise ValueError(f"input={split}: the split has no samples (data.{split}_fraction=0): give another")
+    loader: Batches = {"val": data.val_dataloader, "test": data.test_dataloader}[split]()  # type: ignore[assignment]
+    rows = _some(len(names), n)
+    loader.sampler.indices_N = loader.sampler.indices_N[torch.tensor(rows)]
+    done = 0
+    for x_B, target_B in loader:
+        part = [readable(names[row]) for row in rows[done : done + len(x_B)]]
+        yield Samples(part, x_B, [None] * len(part), target_B)
+        done += len(part)
+
+
+def _of_files(data: Data, paths: Sequence[Path]) -> Iterator[Samples]:
+    def read(path: Path) -> Tensor | str:
+        try:
+            return data.preprocess(decoded(path, channels=data.shape[0]))
+        except ValueError as error:
+            return readable(str(error.__cause__ or error))
+
+    size = min(data.batch_size, LARGEST_BATCH)
+    with ThreadPoolExecutor() as pool:  # decoders release Python's lock; a batch at a time bounds the memory
+        for start in range(0, len(paths), size):
+            part = paths[start : start + size]
+            found = list(pool.map(read, part))
+            images = [image_1CHW for image_1CHW in found if isinstance(image_1CHW, Tensor)]
+            x_BCHW = torch.cat(images) if images else torch.empty(0, *data.shape)
+            errors = [None if isinstance(read, Tensor) else read for read in found]
+            yield Samples([readable(str(path)) for path in part], x_BCHW, errors)
+
+
+def _some(count: int, n: int | None) -> list[int]:
+    """Return the positions of all, or of `n` at random, other ones at every call, in their order."""
+    everything = range(count)
+    return list(everything) if n is None or n >= count else sorted(random.SystemRandom().sample(everything, n))

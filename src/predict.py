@@ -1,0 +1,193 @@
+"""Labels images with the net of a finished run: `python -m src.predict run=last input=photos`.
+
+Shapes: B batch, K classes, C channels, H height, W width.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from src.config.command import command
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from src.data.module import Data
+    from src.data.samples import Samples
+    from src.model.supervised import Supervised
+
+Row = dict[str, Any]
+Said = tuple[Row, "Tensor | None"]  # a row, and the sample that the net saw
+SHOWN = 20  # rows on screen; the files have all
+PICTURED = 36  # samples in the picture
+
+
+class Stored(NamedTuple):
+    """What is kept of all rows: the first ones, how many there are, and how many of them could not be read."""
+
+    first: list[Said]
+    samples: int
+    bad: int
+
+
+@command("predict", with_run="predict")
+def main(cfg: DictConfig) -> None:
+    """Label what `input` names; store, print and picture what the net says."""
+    from src.config.build import build
+    from src.config.check import plain
+    from src.data.samples import SPLITS, samples
+    from src.run.folder import checkpoint
+    from src.run.quiet import quiet
+    from src.run.trained import restore
+
+    config = plain(cfg)
+    if cfg.top_k < 1:
+        raise ValueError(f"top_k={cfg.top_k}: how many classes to list, at least 1")
+    folder, name = Path(cfg.out or cfg.run), file_name(cfg.input, n=cfg.n)
+    with quiet():
+        model, data = restore(config, checkpoint(Path(cfg.run), cfg.checkpoint))
+        trainer = build(config["trainer"], callbacks=[], logger=False, enable_checkpointing=False)
+        batches, device = samples(data, cfg.input, n=cfg.n), trainer.strategy.root_device
+        header = columns(data.classes, top_k=cfg.top_k, has_target=cfg.input in SPLITS)
+        rows = predict(model, batches, classes=data.classes, top_k=cfg.top_k, device=device)
+        stored = store(folder / "predictions" / name, rows, header)
+    show([row for row, _ in stored.first[:SHOWN]], header)
+    print(f"{stored.samples} samples, {stored.bad} that cannot be read: {folder / 'predictions' / name}.csv, .jsonl")
+    picture(folder / "figures" / f"{name}.png", stored.first, data=data, title=f"{cfg.run}: {cfg.input}")
+
+
+def predict(
+    model: "Supervised",
+    batches: "Iterable[Samples]",
+    *,
+    classes: Sequence[str] | None,
+    top_k: int,
+    device: "torch.device",
+) -> Iterator[Said]:
+    """Yield a row for each sample and what the net saw; None where the sample could not be read.
+
+    A row has `path`, where it is known `target`, then `label`, `probability` and `top_k`, the most probable labels with
+    their probabilities, or of a net without classes `prediction`; and `error`, null or why it could not be read.
+    """
+    import torch
+
+    model.to(device).eval()
+    for batch in batches:
+        with torch.inference_mode():
+            score_B = model.predict(model(batch.x_B.to(device))).float().cpu()
+        said = zip(_said(score_B, classes=classes, top_k=top_k), batch.x_B, strict=True)
+        for index, (path, error) in enumerate(zip(batch.names, batch.errors, strict=True)):
+            row: Row = {"path": path}
+            if batch.target_B is not None:
+                target = batch.target_B[index].item()
+                row["target"] = classes[int(target)] if classes else target
+            words, x = next(said) if error is None else ({}, None)
+            yield row | words | {"error": error}, x
+
+
+def columns(classes: Sequence[str] | None, *, top_k: int, has_target: bool) -> list[str]:
+    """Return the columns of the table: label, probability, label_2, probability_2 and so on between path and error."""
+    start = ["path", "target"] if has_target else ["path"]
+    if classes is None:
+        return [*start, "prediction", "error"]
+    ranks = ["", *(f"_{rank}" for rank in range(2, min(top_k, len(classes)) + 1))]
+    return [*start, *(f"{name}{rank}" for rank in ranks for name in ("label", "probability")), "error"]
+
+
+def store(path: Path, rows: Iterable[Said], header: Sequence[str]) -> Stored:
+    """Write the rows as they come to `path`.csv and `path`.jsonl; the files are there when all rows are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files = [path.with_name(f"{path.name}.{kind}") for kind in ("csv", "jsonl")]
+    parts = [file.with_name(f"{file.name}.part") for file in files]
+    first: list[Said] = []
+    samples = bad = 0
+    try:
+        with parts[0].open("w", newline="", encoding="utf-8") as table, parts[1].open("w", encoding="utf-8") as lines:
+            writer = csv.DictWriter(table, header)
+            writer.writeheader()
+            for row, x in rows:
+                writer.writerow(flat(row))
+                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+                samples, bad = samples + 1, bad + (row["error"] is not None)
+                first += [(row, x)] if samples <= PICTURED else []
+        for part, file in zip(parts, files, strict=True):
+            part.replace(file)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)
+    return Stored(first, samples, bad)
+
+
+def flat(row: Row) -> Row:
+    """Return a row with `top_k` spread over columns."""
+    ranks = enumerate(row.get("top_k", [])[1:], start=2)
+    spread = {f"{name}_{rank}": value for rank, entry in ranks for name, value in entry.items()}
+    return {name: value for name, value in (row | spread).items() if name != "top_k"}
+
+
+def show(rows: Sequence[Row], header: Sequence[str]) -> None:
+    """Print rows as a table; columns that none of them fills are left out."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    cells = [flat(row) for row in rows]
+    used = [column for column in header if any(row.get(column) is not None for row in cells)]
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in used:
+        table.add_column(column, no_wrap=True)
+    for row in cells:
+        values = (row.get(column) for column in used)
+        words = ("" if value is None else f"{value:.4f}" if isinstance(value, float) else value for value in values)
+        table.add_row(*map(Text, words))  # as text: brackets in a file's name are no markup
+    Console(soft_wrap=True, highlight=False, width=10_000).print(table)
+
+
+def picture(path: Path, shown: Sequence[Said], *, data: "Data", title: str) -> None:
+    """Store a picture of what the net saw, with what it says; none where there is no image."""
+    from src.plot.grid import Tile, grid
+
+    tiles = [
+        Tile(data.normalize.invert(x).permute(1, 2, 0).numpy(), *_caption(row))
+        for row, x in shown
+        if x is not None and x.ndim == 3
+    ]
+    if tiles:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        grid(tiles, title=title).savefig(path)
+        print(f"picture: {path}")
+
+
+def file_name(source: str, *, n: int | None) -> str:
+    """Return the name of the files for an input: that of a split, a file or a folder, without unusual characters."""
+    name = re.sub(r"\W+", "_", Path(source).resolve().stem).strip("_") or "files"
+    return f"input_{name}" if n is None else f"input_{name}_{n}"
+
+
+def _said(score_B: "Tensor", *, classes: Sequence[str] | None, top_k: int) -> Iterator[Row]:
+    import torch
+
+    if classes is None:
+        yield from ({"prediction": value} for value in score_B.tolist())
+        return
+    probability_BK = score_B if score_B.ndim == 2 else torch.stack([1 - score_B, score_B], dim=1)
+    best = probability_BK.topk(min(top_k, len(classes)))
+    for values, numbers in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+        ranked = [{"label": classes[k], "probability": value} for k, value in zip(numbers, values, strict=True)]
+        yield {**ranked[0], "top_k": ranked}
+
+
+def _caption(row: Row) -> tuple[str, bool | None]:
+    name = Path(row["path"]).name if "target" not in row else f"is {row['target']}"
+    says = f"{row['label']} {row['probability']:.0%}" if "label" in row else f"{row['prediction']:.4g}"
+    return f"{name}\n{says}", row["label"] == row["target"] if "target" in row and "label" in row else None
+
+
+if __name__ == "__main__":
+    main()
