@@ -1,0 +1,190 @@
+"""Shows what a net sees: `python -m src.explain run=last input=cat.jpg method=feature_maps layer=features.0`.
+
+Shapes: C channels, H height, W width, K classes.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from omegaconf import DictConfig
+
+from src.config.command import command, each
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from torch import Tensor, nn
+
+    from src.data.module import Data
+
+OF_LAYERS = ("feature_maps", "filters", "grad_cam")
+METHODS = (*OF_LAYERS, "saliency", "integrated_gradients", "occlusion")
+MOST_FILTERS = 256  # pictured where n says nothing
+
+
+class View(NamedTuple):
+    """One picture to make: by which method, of which layer (None: the one that suits it), of which image."""
+
+    method: str
+    layer: str | None
+    path: Path | None
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        words = [self.method, self.layer, self.path and self.path.stem]
+        return re.sub(r"[^\w.]+", "_", "_".join(word for word in words if word))
+
+
+@command("explain", with_run="explain_run")
+def main(cfg: DictConfig) -> None:
+    """Picture what each method shows of each layer and image; what cannot be is one line, and the rest is done."""
+    from src.config.check import plain
+    from src.run.quiet import quiet
+
+    config = plain(cfg)
+    if not (cfg.out or cfg.run):
+        raise ValueError("out= is missing: give the folder for the figures, out=., or a run folder, run=last")
+    if cfg.n is not None and cfg.n < 1:
+        raise ValueError(f"n={cfg.n}: how many channels, at least 1, or null for all")
+    folder = Path(cfg.out or cfg.run) / "figures"
+
+    def picture(view: View) -> None:
+        view = view._replace(layer=chosen_layer(net, view, data.shape))
+        figure = explain(net, data, view, target=cfg.target, n=cfg.n)
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(folder / f"{view.name}.png", bbox_inches="tight")
+        print(f"picture: {folder / view.name}.png")
+
+    with quiet():
+        net, data = net_and_data(config)
+        each(views(listed(config["method"]), listed(config["layer"]), cfg.input), picture)
+
+
+def net_and_data(config: dict[str, Any]) -> "tuple[nn.Module, Data]":
+    """Return the net of a run, or the one that a config describes, with its `weights`; and data, of which none is read.
+
+    Raises ValueError where the data are no images.
+    """
+    from src.config.build import build
+    from src.run.folder import checkpoint
+    from src.run.pretrained import start_from
+    from src.run.trained import restore
+
+    if config["run"]:
+        model, data = restore(config, checkpoint(Path(config["run"]), config["checkpoint"]))
+    else:
+        model, data = build(config["model"]).eval(), build(config["data"])
+        if config["model"].get("weights"):
+            start_from(model.net, config["model"]["weights"])
+    if len(data.shape) != 3:
+        raise ValueError(f"data.shape={list(data.shape)}: the net takes rows of a table, and only images can be shown")
+    return model.net, data
+
+
+def listed(value: object) -> list[Any]:
+    """Return a value that may be one, a list or null as a list."""
+    return [] if value is None else value if isinstance(value, list) else [value]
+
+
+def views(methods: Sequence[str], layers: Sequence[str], source: str | None) -> Iterator[View]:
+    """Yield what to picture; raises ValueError for an unknown method, or where it needs an image and there is none."""
+    from src.data.samples import image_files
+
+    for method in methods:
+        if method not in METHODS:
+            near = get_close_matches(str(method), METHODS, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(f"method={method}: no such method: {hint}(choose from {', '.join(METHODS)})")
+    if source is None and set(methods) != {"filters"}:
+        raise ValueError("input= is missing: give an image, or method=filters, which needs none")
+    paths = [] if source is None else image_files(source)
+    for method in methods:
+        of_layers: Sequence[str | None] = layers if layers and method in OF_LAYERS else [None]
+        of_images: Sequence[Path | None] = [None] if method == "filters" else paths
+        yield from (View(method, layer, path) for layer in of_layers for path in of_images)
+
+
+def chosen_layer(net: "nn.Module", view: View, shape: Sequence[int]) -> str | None:
+    """Return the layer of a view; where it says none the first that suits the method, of grad_cam the last.
+
+    Raises ValueError where there is none.
+    """
+    import torch
+
+    from src.net.layers import filter_layers, mapping_layers
+
+    if view.layer is not None or view.method not in OF_LAYERS:
+        return view.layer
+    suiting = filter_layers(net, shape) if view.method == "filters" else mapping_layers(net, torch.zeros(1, *shape))
+    if not suiting:
+        raise ValueError(
+            f"method={view.method}: no layer of {type(net).__name__} suits it: choose saliency, integrated_gradients "
+            f"or occlusion, which need none"
+        )
+    return suiting[-1 if view.method == "grad_cam" else 0]
+
+
+def explain(net: "nn.Module", data: "Data", view: View, *, target: str | None = None, n: int | None = None) -> "Figure":
+    """Return the picture of a view; `target` is the class that is explained, None the one that the net predicts.
+
+    `n` bounds the number of channels or filters. Raises ValueError, in one line, for what there is no picture of.
+    """
+    from src.data.image_folder import decoded
+    from src.data.samples import readable
+    from src.net.layers import filters_of, map_of
+    from src.plot.feature_maps import feature_maps, filters
+
+    if view.path is None:
+        weight_NCHW = filters_of(net, str(view.layer), data.shape)
+        shown = min(n or MOST_FILTERS, len(weight_NCHW))
+        some = "" if shown == len(weight_NCHW) else f"the first {shown} of "
+        title = f"{view.layer}: {some}{len(weight_NCHW)} filters of {_size(weight_NCHW)}"
+        return filters(weight_NCHW[:shown].numpy(), title=title)
+    x_1CHW = data.preprocess(decoded(view.path, channels=data.shape[0]))
+    if view.method != "feature_maps":
+        return _attribution(net, x_1CHW, data, view, target=target)
+    map_CHW = map_of(net, str(view.layer), x_1CHW)[0]
+    some = "" if n is None or n >= len(map_CHW) else f"the first {n} of "
+    title = f"{view.layer}: {some}{len(map_CHW)} channels of {_size(map_CHW)}, {readable(view.path.name)}"
+    return feature_maps(map_CHW[:n].numpy(), title=title)
+
+
+def _attribution(net: "nn.Module", x_1CHW: "Tensor", data: "Data", view: View, *, target: str | None) -> "Figure":
+    """Return what the pixels say for a class, laid over the image."""
+    from src.data.samples import readable
+    from src.net import attribution
+    from src.plot.overlay import overlay
+
+    scores = net if data.classes is None else attribution.Scores(net)
+    number = _number(scores, x_1CHW, data.classes, target)
+    layer = {} if view.layer is None else {"layer": view.layer}
+    value_HW = getattr(attribution, view.method)(scores, x_1CHW, target=number, **layer)
+    what = "the prediction" if data.classes is None else data.classes[number]
+    where = f", {view.layer}" if view.layer else ""
+    whose = "" if target or data.classes is None else " (predicted)"
+    title = f"{view.method}{where} for {what}{whose}, {readable(view.path.name if view.path else '')}"
+    return overlay(data.normalize.invert(x_1CHW)[0].permute(1, 2, 0).numpy(), value_HW.numpy(), title=title)
+
+
+def _number(scores: "nn.Module", x_1CHW: "Tensor", classes: Sequence[str] | None, target: str | None) -> int:
+    import torch
+
+    if target is None:
+        with torch.no_grad():
+            return int(scores(x_1CHW).argmax())
+    if target not in (classes or ()):
+        near = get_close_matches(target, classes or (), n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValueError(f"target={target}: no such class: {hint}(choose from {', '.join(classes or ())})")
+    return list(classes or ()).index(target)
+
+
+def _size(x_CHW: "Tensor") -> str:
+    return " x ".join(map(str, x_CHW.shape[1:]))
+
+
+if __name__ == "__main__":
+    main()
