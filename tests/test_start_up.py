@@ -85,6 +85,12 @@ def test_explores_help_and_config_need_no_torch(tmp_path: Path) -> None:
     assert "figure: null" in answer("explore", "--cfg", "job", folder=tmp_path)
 
 
+@pytest.mark.parametrize("command", ["predict", "explain", "export"])
+def test_the_help_of_what_uses_a_net_needs_no_run_and_no_torch(command: str, tmp_path: Path) -> None:
+    assert answer(command, "--help", folder=tmp_path).count(f"python -m src.{command}") == 5
+    assert "checkpoint: best" in answer(command, "--cfg", "job", folder=tmp_path)
+
+
 def test_importing_the_run_package_imports_no_torch(tmp_path: Path) -> None:
     code = f"import sys; from src.run import load{TORCH_FREE}"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
