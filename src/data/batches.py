@@ -8,7 +8,7 @@ Shapes: N samples, B batch.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -106,7 +106,7 @@ class Batches:
         left = len(self.sampler.indices_N) % self.batch_size
         return left if left and not self.drop_last else self.batch_size
 
-    def __iter__(self) -> Iterator[Batch] | Iterator[list[Batch]]:
+    def __iter__(self) -> Iterator[Any]:  # of Batch, or of list[Batch] where a call takes several
         batches = self._each()
         if self.steps_per_call == 1:
             return batches

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from src.data.batches import Batches
-from src.data.image_folder import decoded
+from src.data.files import decoded
 from src.data.module import Data
 
 SPLITS = ("val", "test")
