@@ -1,0 +1,64 @@
+"""Numbers that a net predicts: the points, what it makes of them, and what is left over.
+
+Shapes: N samples, G points of a curve.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from src.plot.colors import BLACK, SPLIT
+
+Fitted = tuple[np.ndarray, np.ndarray]  # target_N, prediction_N
+
+
+def fit(
+    fitted: Mapping[str, Fitted],
+    input_N: Mapping[str, np.ndarray],
+    curve: tuple[np.ndarray, np.ndarray],
+    *,
+    axes: Sequence[str],
+) -> Figure:
+    """Return points over their one input, with the net's curve (input_G, prediction_G), targets less predictions.
+
+    Predictions are crosses. `axes` say what the input and the target are, with units.
+    """
+    figure, upper, lower = _panels(axes[0])
+    upper.plot(*curve, color=BLACK, linewidth=1.2, label="the net's output")
+    for split, (target_N, prediction_N) in fitted.items():
+        upper.plot(input_N[split], target_N, "o", color=SPLIT[split], label=f"{split}: points")
+        upper.plot(input_N[split], prediction_N, "x", color=SPLIT[split], markersize=8, label=f"{split}: predictions")
+        lower.vlines(input_N[split], 0, target_N - prediction_N, color=SPLIT[split], linewidth=1)
+        lower.plot(input_N[split], target_N - prediction_N, "o", color=SPLIT[split], markersize=5)
+    upper.set_ylabel(axes[1])
+    upper.set_xlim(curve[0].min(), curve[0].max())
+    upper.legend(fontsize=9)
+    return figure
+
+
+def agreement(fitted: Mapping[str, Fitted], *, target: str) -> Figure:
+    """Return predictions over targets, which a perfect net puts on the diagonal; residuals below.
+
+    `target` says what the target is, with its unit.
+    """
+    figure, upper, lower = _panels(f"target: {target}")
+    ends = [min(target_N.min() for target_N, _ in fitted.values()), max(t.max() for t, _ in fitted.values())]
+    upper.plot(ends, ends, color=BLACK, linewidth=1.2, label="prediction = target")
+    for split, (target_N, prediction_N) in fitted.items():
+        upper.plot(target_N, prediction_N, "x", color=SPLIT[split], markersize=5, label=f"{split}: predictions")
+        lower.plot(target_N, target_N - prediction_N, "o", color=SPLIT[split], markersize=3)
+    upper.set_ylabel(f"prediction: {target}")
+    upper.legend(fontsize=9)
+    return figure
+
+
+def _panels(input_name: str) -> tuple[Figure, Axes, Axes]:
+    figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
+    upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    lower.axhline(0, color=BLACK, linewidth=0.8)
+    lower.set(xlabel=input_name, ylabel="target - prediction")
+    for panel in (upper, lower):
+        panel.grid(alpha=0.3)
+    return figure, upper, lower
