@@ -107,12 +107,13 @@ class Batches:
         return left if left and not self.drop_last else self.batch_size
 
     def __iter__(self) -> Iterator[Any]:  # of Batch, or of list[Batch] where a call takes several
-        batches = self._each()
+        batches = self.each()
         if self.steps_per_call == 1:
             return batches
         return iter(lambda: list(islice(batches, self.steps_per_call)), [])
 
-    def _each(self) -> Iterator[Batch]:
+    def each(self) -> Iterator[Batch]:
+        """Yield the batches one by one, however many a call takes."""
         seed, epoch = self.sampler.seed, self.sampler.epoch
         start, self.start = self.start * self.steps_per_call, 0
         passes = self.sampler().split(len(self.sampler.indices_N))

@@ -47,7 +47,7 @@ class Data(lightning.LightningDataModule):
     through the training set, which spares tiny datasets the cost of thousands of epochs. `workers` counts the processes
     that stream where `in_memory` is false, or "auto" and the samples are no tensor that fits. `on_bad_file` says
     whether a file that is no image is an error, stop, or left out, skip. Where samples are the nodes of a `graph`, the
-    net gets it whole.
+    net gets it whole. `axes` say on pictures what the one input and the target of a regression are, with their units.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class Data(lightning.LightningDataModule):
         workers: int = 2,
         on_bad_file: str = "stop",
         graph: object = None,
+        axes: Sequence[str] = ("input", "target"),
     ):
         super().__init__()
         for name, fraction in (("val", val_fraction), ("test", test_fraction)):
@@ -128,6 +129,7 @@ class Data(lightning.LightningDataModule):
         self.workers = workers
         self.on_bad_file = on_bad_file
         self.graph = graph
+        self.axes = tuple(axes)
         self.indices = dict.fromkeys(("train", "val", "test"), torch.empty(0, dtype=torch.long))
         self._sources: dict[str, tuple[Images, Tensor]] = {}
         self._stored: dict[str, tuple[Images, Tensor, Tensor]] = {}
@@ -152,15 +154,33 @@ class Data(lightning.LightningDataModule):
 
     def train_dataloader(self) -> Batches:
         """Shuffled, augmented batches."""
-        return self._batches("train", shuffle=self.shuffle, passes=self.passes, drop_last=self.drop_last)
+        return self._batches("train", shuffle=self.shuffle, passes=self.passes, drop_last=self.drop_last, trains=True)
 
     def val_dataloader(self) -> Batches | list[Batches]:
         """Every sample of the validation split once, in order; no loader where the split is empty."""
-        return self._batches("val") if len(self.indices["val"]) else []
+        return self.in_order("val") if len(self.indices["val"]) else []
 
     def test_dataloader(self) -> Batches:
         """Every sample of the test split once, in order."""
-        return self._batches("test")
+        return self.in_order("test")
+
+    def in_order(self, split: str) -> Batches:
+        """Every sample of a split that is set up once, in order, as it is: the training split's unaugmented, too."""
+        return self._batches(split)
+
+    def samples(self, split: str, positions: Sequence[int]) -> Tensor:
+        """Return stored samples of a split, before normalisation: (N, C, H, W), mostly uint8, or (N, D)."""
+        images, _, rows_N = self._stored[split]
+        return torch.stack([images[int(rows_N[position])] for position in positions])
+
+    def paths(self, split: str) -> list[str] | None:
+        """The files that a split's samples come from, in order; None where they do not come from a file each."""
+        images, _ = self._sources[self._source(split)]
+        chosen = images.indices if isinstance(images, Subset) else None
+        files = getattr(images.dataset if isinstance(images, Subset) else images, "paths", None)
+        if files is None:
+            return None
+        return [str(files[index if chosen is None else chosen[index]]) for index in self.indices[split].tolist()]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Return the batch as it is where it is there already, as in-memory batches are."""
@@ -244,6 +264,10 @@ class Data(lightning.LightningDataModule):
         self._check_shape(images, crops=crops)
         return images, target_N, rows_N
 
+    def _source(self, split: str) -> str:
+        """The official split that a split of ours comes from."""
+        return "train" if self.shared_split or split not in self.official else split
+
     def _cut(self, source: str, samples: int) -> dict[str, Tensor]:
         """Return which samples of an official split go to which of ours."""
         everything_N = torch.arange(samples)
@@ -266,15 +290,16 @@ class Data(lightning.LightningDataModule):
                 f"data.drop_last={self.drop_last}, data.val_fraction={self.fractions['val']}: lower one of them"
             )
 
-    def _batches(self, split: str, *, shuffle: bool = False, passes: int = 1, drop_last: bool = False) -> Batches:
+    def _batches(
+        self, split: str, *, shuffle: bool = False, passes: int = 1, drop_last: bool = False, trains: bool = False
+    ) -> Batches:
         images, target_N, rows_N = self._stored[split]
-        trains = split == "train"
         return Batches(
             self._fetch(images, target_N),
             Order(rows_N, seed=self.seed, shuffle=shuffle, passes=passes),
             batch_size=self.batch_size,
             drop_last=drop_last,
-            normalize=self.normalize,
+            normalize=self.normalize if trains else self._as_served,
             augment=self.augment if trains else None,
             mix=self.mix if trains else None,
             steps_per_call=getattr(self.trainer, "steps_per_call", 1) if trains else 1,  # of src.trainer alone
@@ -309,6 +334,10 @@ class Data(lightning.LightningDataModule):
             return images_NCHW
         log.debug("images of %d x %d are resized to %d x %d", *images_NCHW.shape[2:], *size)
         return fit(images_NCHW, size)
+
+    def _as_served(self, x_B: Tensor) -> Tensor:
+        """Return stored samples as the net sees them unaugmented, also those kept larger to cut crops from."""
+        return self.normalize(self._fitted(x_B))
 
     def _stretched(self, images_NCHW: Tensor) -> Tensor:
         """Return images stretched to `crop_from` pixels a side, from which random boxes are cut."""

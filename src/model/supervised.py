@@ -119,7 +119,7 @@ class Supervised(lightning.LightningModule, ABC):
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
         """Return the batch's mean loss; of several batches, after an optimizer step on each, that of the last."""
         if not isinstance(batch, list):
-            return self._step(self.train_meter, batch)
+            return self._step(self.train_meter, batch)[0]
         return self._steps(batch)
 
     def setup(self, stage: str) -> None:
@@ -131,9 +131,9 @@ class Supervised(lightning.LightningModule, ABC):
         """Score a batch of the validation split."""
         self._step(self.val_meter, batch)
 
-    def test_step(self, batch: Batch, batch_idx: int) -> None:
-        """Score a batch of the test split."""
-        self._step(self.test_meter, batch)
+    def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Score a batch of the test split; return what `predict` makes of its outputs."""
+        return self.predict(self._step(self.test_meter, batch)[1])
 
     def on_fit_start(self) -> None:
         """Weigh the classes by how often the training split has them, where that is wanted."""
@@ -233,7 +233,7 @@ class Supervised(lightning.LightningModule, ABC):
                 if 0 <= trainer.max_steps <= trainer.global_step:
                     break
                 trainer.fit_loop.epoch_loop._batches_that_stepped += 1  # where callbacks log; Lightning counts one
-            loss = self._step(self.train_meter, batch)
+            loss, _ = self._step(self.train_meter, batch)
             optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
@@ -242,12 +242,13 @@ class Supervised(lightning.LightningModule, ABC):
             self._write_if_due()
         return loss
 
-    def _step(self, meter: Meter, batch: Batch) -> Tensor:
+    def _step(self, meter: Meter, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the batch's mean loss and its outputs."""
         x_B, target_B = batch
         output_B = self(x_B)
         loss = self.loss(output_B, self.target(target_B))
         meter.add(loss.detach(), output_B.detach(), self.label(target_B))
-        return loss
+        return loss, output_B
 
     def _metric(self, name: str) -> Metric:
         try:

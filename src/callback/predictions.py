@@ -1,0 +1,193 @@
+"""Keeps what the best weights say of every sample, so that no picture needs the net again.
+
+Shapes: N samples, B batch, K classes, G points of a curve.
+"""
+
+import logging
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from heapq import nlargest
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from torch import Tensor
+
+from src.callback.checkpoint import Checkpoint
+from src.data.module import Data
+from src.run.checkpoint import load_weights
+from src.run.predictions import Table
+
+log = logging.getLogger(__name__)
+
+CURVE_POINTS = 281  # of the net's output over its one input
+
+
+class Predictions(lightning.Callback):
+    """Writes `folder/test.csv` while the test goes on, and the images of its worst `mistakes` to mistakes.npz.
+
+    Where there are two classes or a number to predict, also train.csv and val.csv, of the first `samples` of each.
+    For a number that follows from one number also curve.csv, the net's output over the range of the data.
+    """
+
+    def __init__(self, folder: str, *, mistakes: int = 25, samples: int = 20_000):
+        self.folder = Path(folder)
+        self.mistakes = mistakes
+        self.samples = samples
+        self._test: Said | None = None
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write what the best weights say of training and validation samples, where that is not many numbers."""
+        data = _data(trainer)
+        if data is None or len(data.classes or ()) > 2:
+            return
+        with _best_weights(trainer, pl_module), torch.inference_mode():
+            for split in ("train", "val"):
+                if len(data.indices[split]):
+                    self._write_split(trainer, pl_module, data, split)
+            if _is_curve(data):
+                self._write_curve(trainer, pl_module, data)
+
+    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Open test.csv."""
+        data = _data(trainer)
+        self._test = Said(self.folder, data, "test", mistakes=self.mistakes) if data else None
+
+    def on_test_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, *args: Any
+    ) -> None:
+        """Write a row per sample."""
+        if self._test:
+            self._test.add(outputs, batch[1])
+
+    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Close test.csv; keep the images of the worst mistakes."""
+        said, self._test = self._test, None
+        path = self.folder / "mistakes.npz"
+        path.unlink(missing_ok=True)
+        if said is None:
+            return
+        said.table.close()
+        rows = [row for _, row in said.surest]
+        if rows and len(said.data.shape) == 3:
+            images_NCHW = said.data.samples("test", rows)
+            if images_NCHW.dtype == torch.uint8:
+                np.savez_compressed(path, images=images_NCHW.permute(0, 2, 3, 1).numpy(), rows=np.array(rows))
+
+    def on_exception(self, *args: object) -> None:
+        """Leave no half of a file behind."""
+        if self._test:
+            self._test.table.discard()
+
+    def _write_split(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Data, split: str
+    ) -> None:
+        batches = data.in_order(split)
+        said = Said(self.folder, data, split)
+        with said.table:
+            for x_B, target_B in islice(batches.each(), math.ceil(self.samples / batches.batch_size)):
+                said.add(_predict(trainer, module, x_B), target_B)
+
+    def _write_curve(self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Data) -> None:
+        parts = [data.samples(split, range(len(data.indices[split]))) for split in ("train", "val")]
+        low, high = around(torch.cat([part_N1 for part_N1 in parts if len(part_N1)]))
+        input_G1 = torch.linspace(low, high, CURVE_POINTS).unsqueeze(1)
+        prediction_G = _predict(trainer, module, data.normalize(input_G1))
+        with Table(self.folder / "curve.csv", data.axes) as table:
+            table.add(zip(input_G1.flatten().tolist(), prediction_G.tolist(), strict=True))
+
+
+class Said:
+    """One split's file, to which batches come in the order of its samples.
+
+    `surest` are the (probability, row) of the `mistakes` that the net was most sure of, the surest first.
+    """
+
+    def __init__(self, folder: Path, data: Data, split: str, *, mistakes: int = 0):
+        self.data = data
+        self.index_N = data.indices[split].tolist()
+        self.extra_N: list[Any] | None = data.paths(split)
+        names = ["label", "prediction", *(f"P({name})" for name in data.classes or ())]
+        if not data.classes:
+            names = ["target", "prediction"]
+        if _is_curve(data):
+            self.extra_N = data.samples(split, range(len(self.index_N))).flatten().tolist()
+        extra = [] if self.extra_N is None else ["input" if _is_curve(data) else "path"]
+        self.table = Table(folder / f"{split}.csv", ["index", *extra, *names])
+        self.seen = 0
+        self.mistakes = mistakes
+        self.surest: list[tuple[float, int]] = []
+
+    def add(self, scored_B: Tensor, target_B: Tensor) -> None:
+        """Write a batch: what the metrics score, probabilities or numbers, and what is true."""
+        rows = range(self.seen, self.seen + len(target_B))
+        self.seen = rows.stop
+        before = [
+            (self.index_N[row],) if self.extra_N is None else (self.index_N[row], self.extra_N[row]) for row in rows
+        ]
+        scored_B, target_B = scored_B.double().cpu(), target_B.cpu()
+        classes = self.data.classes
+        if not classes:
+            self.table.add((*b, *s) for b, *s in zip(before, target_B.tolist(), scored_B.tolist(), strict=True))
+            return
+        binary = scored_B.ndim == 1
+        probability_BK = torch.stack([1 - scored_B, scored_B], dim=1) if binary else scored_B
+        prediction_B = (scored_B > 0.5).long() if binary else scored_B.argmax(dim=1)  # as torchmetrics decides
+        self._remember(rows, probability_BK, prediction_B, target_B)
+        self.table.add(
+            (*b, classes[label], classes[prediction], *probabilities)
+            for b, label, prediction, probabilities in zip(
+                before, target_B.tolist(), prediction_B.tolist(), probability_BK.tolist(), strict=True
+            )
+        )
+
+    def _remember(self, rows: range, probability_BK: Tensor, prediction_B: Tensor, target_B: Tensor) -> None:
+        wrong_M = (prediction_B != target_B).nonzero().squeeze(1)
+        sure_M = probability_BK[wrong_M, prediction_B[wrong_M]]
+        found = ((sure, rows[row]) for sure, row in zip(sure_M.tolist(), wrong_M.tolist(), strict=True))
+        self.surest = nlargest(self.mistakes, [*self.surest, *found])
+
+
+def around(values: Tensor) -> tuple[float, float]:
+    """Return the range of `values`, rounded outwards to its own power of ten: 20, 90 for 21.8 to 81.9."""
+    low, high = values.min().item(), values.max().item()
+    unit = 10 ** math.floor(math.log10(high - low)) if high > low else 1.0
+    return math.floor(low / unit) * unit, math.ceil(high / unit) * unit
+
+
+def _data(trainer: lightning.Trainer) -> Data | None:
+    """The data, where they are ours and all of a split's samples come to this process."""
+    data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning's own, undeclared
+    if trainer.world_size > 1:
+        log.info("predictions are not kept: each of the %d processes sees a part of them", trainer.world_size)
+        return None
+    return data if isinstance(data, Data) else None
+
+
+def _is_curve(data: Data) -> bool:
+    return data.task == "regression" and data.shape == (1,)
+
+
+def _predict(trainer: lightning.Trainer, module: Any, x_B: Tensor) -> Tensor:
+    with trainer.precision_plugin.forward_context():
+        return module.predict(module(x_B.to(module.device)))
+
+
+@contextmanager
+def _best_weights(trainer: lightning.Trainer, module: lightning.LightningModule) -> Iterator[None]:
+    """Put the best checkpoint's weights into `module`, in evaluation mode, for the block."""
+    kept, training = trainer.checkpoint_callback, module.training
+    best = kept.best_path if isinstance(kept, Checkpoint) and kept.best_value is not None else None
+    state = {name: value.clone() for name, value in module.state_dict().items()} if best else {}
+    if best:
+        load_weights(module, best)
+    module.eval()
+    try:
+        yield
+    finally:
+        module.load_state_dict(state or module.state_dict())
+        module.train(training)

@@ -1,0 +1,91 @@
+"""`predictions/*.csv`: what a net said of every sample, beside what is true; written as it comes, read without torch.
+
+Of classes: `index,label,prediction,P(<class>),...`; of numbers: `index,target,prediction`. `index` is the sample's
+place in its official split. Image files have a `path` behind the index, a number that is all of its sample an `input`.
+
+Shapes: N samples, K classes.
+"""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The rows of one file as columns.
+
+    Of classes, `target` and `prediction` (N,) are their numbers and `probability` (N, K) is what the net gives to each;
+    of numbers they are numbers, and `classes` and `probability` (N, 0) are empty. `extra` has other columns as text.
+    """
+
+    index: np.ndarray
+    target: np.ndarray
+    prediction: np.ndarray
+    probability: np.ndarray
+    classes: list[str]
+    extra: dict[str, list[str]]
+
+
+def read(path: Path) -> Predictions:
+    """Return the rows of a file; raises ValueError where it is no such file or a row is torn."""
+    with path.open(newline="") as file:
+        rows = csv.reader(file)
+        header, *body = rows
+    if any(len(row) != len(header) for row in body) or not {"index", "prediction"} <= set(header):
+        raise ValueError(f"{path} is damaged: it is not what a run writes")
+    column = dict(zip(header, zip(*body, strict=True) if body else [()] * len(header), strict=True))
+    classes = [name[2:-1] for name in header if name.startswith("P(")]
+    extra: dict[str, list[str]] = {name: list(column[name]) for name in ("path", "input") if name in column}
+    index_N = np.array(column["index"], dtype=int)
+    if not classes:
+        target_N, prediction_N = (np.array(column[name], dtype=float) for name in ("target", "prediction"))
+        return Predictions(index_N, target_N, prediction_N, np.empty((len(index_N), 0)), [], extra)
+    number = {name: place for place, name in enumerate(classes)}
+    label_N, prediction_N = (
+        np.array([number[value] for value in column[name]], dtype=int) for name in ("label", "prediction")
+    )
+    probability_NK = np.array([column[f"P({name})"] for name in classes], dtype=float).T
+    return Predictions(index_N, label_N, prediction_N, probability_NK, classes, extra)
+
+
+class Table:
+    """A CSV file that gets its name only when it is whole; one that was there stays until then.
+
+    A `with` block closes it, or discards it where the block raises.
+    """
+
+    def __init__(self, path: Path, header: Sequence[str]):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.part = path.with_name(f"{path.name}.part")
+        self.file = self.part.open("w", newline="")
+        self.writer = csv.writer(self.file)
+        self.writer.writerow(header)
+
+    def add(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows; floats are exact."""
+        self.writer.writerows(rows)
+
+    def close(self) -> None:
+        """Give the file its name."""
+        self.file.close()
+        self.part.replace(self.path)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        self.file.close()
+        self.part.unlink(missing_ok=True)
+
+    def __enter__(self) -> "Table":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
