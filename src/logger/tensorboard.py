@@ -1,0 +1,27 @@
+"""TensorBoard's event file of a run, for what is no scalar."""
+
+import struct
+
+import lightning
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard import SummaryWriter
+
+
+def writer(trainer: lightning.Trainer) -> SummaryWriter | None:
+    """Return what writes the event file, or None where the run has no TensorBoard logger."""
+    found = [logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+    return found[0].experiment if found and trainer.is_global_zero else None
+
+
+def add_png(events: SummaryWriter, tag: str, png: bytes, *, step: int) -> None:
+    """Add a picture as it is: SummaryWriter.add_image would have it decoded and encoded again."""
+    width, height = struct.unpack(">2I", png[16:24])  # the IHDR chunk comes first (RFC 2083, 11.2.1)
+    image = Summary.Image(width=width, height=height, colorspace=4, encoded_image_string=png)
+    add_summary(events, Summary(value=[Summary.Value(tag=tag, image=image)]), step=step)
+
+
+def add_summary(events: SummaryWriter, summary: Summary, *, step: int) -> None:
+    """Add what SummaryWriter has no method for."""
+    assert events.file_writer is not None  # a writer that is closed has none
+    events.file_writer.add_summary(summary, step)
