@@ -1,0 +1,62 @@
+"""Shows in TensorBoard's projector where the net puts test samples, just before its last layer.
+
+Shapes: N samples, D features.
+"""
+
+from typing import Any
+
+import lightning
+import torch
+from torch import Tensor, nn
+
+from src.data.module import Data
+from src.logger.tensorboard import writer
+
+
+class Embeddings(lightning.Callback):
+    """Writes the inputs of the net's last linear layer, (N, D), for the first `samples` of the test split.
+
+    Labels come with them, and the images where the samples are images.
+    """
+
+    def __init__(self, *, samples: int = 500):
+        self.samples = samples
+        self._features: list[Tensor] = []
+        self._hook: Any = None
+
+    def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Listen at the last linear layer."""
+        net: Any = pl_module.net
+        layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+        if writer(trainer) is None or not isinstance(trainer.datamodule, Data) or not layers:  # type: ignore[attr-defined]
+            return
+        self._features = []
+        self._hook = layers[-1].register_forward_pre_hook(self._keep)
+
+    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write what was heard."""
+        events = writer(trainer)
+        if self._hook is None or events is None:
+            return
+        self._hook.remove()
+        self._hook = None
+        data: Data = trainer.datamodule  # type: ignore[attr-defined]
+        features_ND = torch.cat(self._features)[: self.samples]
+        names, images = _shown(data, len(features_ND))
+        events.add_embedding(features_ND, metadata=names, label_img=images, global_step=trainer.global_step)
+
+    def _keep(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if sum(map(len, self._features)) < self.samples:
+            self._features.append(inputs[0].detach().float().flatten(1).cpu())
+
+
+def _shown(data: Data, samples: int) -> tuple[list[str], Tensor | None]:
+    """Return the label of each of the first test samples, and their pixels in [0, 1] where they have some."""
+    targets, images = [], []
+    for x_B, target_B in data.in_order("test").each():
+        targets += target_B.tolist()
+        images.append(data.normalize.invert(x_B).cpu())
+        if len(targets) >= samples:
+            break
+    names = [data.classes[target] if data.classes else f"{target:g}" for target in targets[:samples]]
+    return names, torch.cat(images)[:samples] if len(data.shape) == 3 else None

@@ -1,0 +1,25 @@
+"""Shows in TensorBoard the net as a graph of its operations."""
+
+import copy
+import warnings
+from typing import Any
+
+import lightning
+import torch
+
+from src.logger.tensorboard import writer
+
+
+class Graph(lightning.Callback):
+    """Writes the graph of `net`, traced on one batch of zeros, when training starts."""
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Trace a copy of the net on the CPU and write it."""
+        events = writer(trainer)
+        if events is None:
+            return
+        shape = trainer.datamodule.shape  # type: ignore[attr-defined]  # Lightning's own, undeclared
+        net: Any = copy.deepcopy(pl_module.net)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the tracer, about shapes that it takes for constants
+            events.add_graph(net.cpu().eval(), torch.zeros(2, *shape))

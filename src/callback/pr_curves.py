@@ -1,0 +1,30 @@
+"""Shows in TensorBoard the precision and recall of each class on the test split, at every threshold."""
+
+from pathlib import Path
+
+import lightning
+
+from src.logger.tensorboard import writer
+from src.run.predictions import read
+
+
+class PRCurves(lightning.Callback):
+    """Writes a curve per class from `folder/test.csv`, which `callback=predictions` keeps; the first `classes` alone.
+
+    Of two classes, the curve is that of the second.
+    """
+
+    def __init__(self, folder: str, *, classes: int = 20):
+        self.path = Path(folder) / "test.csv"
+        self.classes = classes
+
+    def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Write the curves."""
+        events = writer(trainer)
+        if events is None or not self.path.exists():
+            return
+        said = read(self.path)
+        for number, name in list(enumerate(said.classes))[: self.classes]:
+            if len(said.classes) != 2 or number == 1:
+                probability_N = said.probability[:, number]
+                events.add_pr_curve(f"test/{name}", said.target == number, probability_N, trainer.global_step)
