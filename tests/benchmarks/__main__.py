@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from src.run.record import cpu
+from tests.benchmarks.callbacks import share_of_epoch
 from tests.benchmarks.dataset import data_dir
 from tests.benchmarks.memory import peak
 from tests.benchmarks.row import HEADER, Row
@@ -59,6 +60,7 @@ def benchmarks(folder: Path) -> dict[str, Callable[..., Row]]:
         "published": partial(over_published_loop, "fashion_dnn", folder, asked=2.5, rounds=5),
         "checkpoints": partial(over_itself, "fashion_dnn", folder, "checkpoints", asked=1.05, rounds=11),
         "guard": partial(over_itself, "fashion_dnn", folder, "guard", asked=1.01, rounds=21),
+        "callbacks": partial(share_of_epoch, "fashion_cnn", folder, asked=3.0, rounds=5),
         "help": partial(answers, ["--help"], asked=0.6, rounds=7),
         "cfg": partial(answers, ["--cfg", "job"], asked=0.6, rounds=7),
         "memory_cnn": partial(peak, "fashion_cnn", folder, times=4, rounds=1),

@@ -20,9 +20,13 @@ from tests.benchmarks.row import Row
 ROOT = Path(__file__).parents[2]
 TRAINING_SET_MB = 60_000 * 28 * 28 / 1e6
 IMPORTS = (
+    "matplotlib.backends.backend_agg",
     "torch.utils.tensorboard",
     "lightning.pytorch.loggers",
     "src.callback.checkpoint",
+    "src.callback.figures",
+    "src.callback.hparams",
+    "src.callback.predictions",
     "src.callback.progress",
     "src.callback.recorder",
     "src.data.mnist",
