@@ -190,7 +190,9 @@ def test_embeddings_are_what_the_last_layer_gets_each_with_its_label(everything:
     np.testing.assert_allclose(probability_NK, said.probability, atol=1e-4)
 
 
-@pytest.mark.parametrize("settings", [("logger=csv",), ("data=temperature", "model=mlp")])
+@pytest.mark.parametrize(
+    "settings", [("logger=csv",), ("data=temperature",), ("data=karate", "model=gcn", "monitor=train/loss")]
+)
 def test_every_callback_does_with_any_logger_and_any_data(settings: tuple[str, ...], train: Command) -> None:
     ended = train("model=mlp", "trainer.max_epochs=1", "optimizer.lr=1e-3", "+callback=tensorboard", *settings)
     assert ended.code == 0, ended.err

@@ -21,6 +21,7 @@ class Embeddings(lightning.Callback):
 
     def __init__(self, *, samples: int = 500):
         self.samples = samples
+        self._heard: Tensor | None = None
         self._features: list[Tensor] = []
         self._hook: Any = None
 
@@ -31,7 +32,15 @@ class Embeddings(lightning.Callback):
         if writer(trainer) is None or not isinstance(trainer.datamodule, Data) or not layers:  # type: ignore[attr-defined]
             return
         self._features = []
-        self._hook = layers[-1].register_forward_pre_hook(self._keep)
+        self._hook = layers[-1].register_forward_pre_hook(self._hear)
+
+    def on_test_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, *args: Any
+    ) -> None:
+        """Keep what was heard of the batch, where it is a row per sample: a net on a graph looks at every node."""
+        heard, self._heard = self._heard, None
+        if heard is not None and len(heard) == len(batch[1]) and sum(map(len, self._features)) < self.samples:
+            self._features.append(heard.detach().float().flatten(1).cpu())
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write what was heard."""
@@ -40,14 +49,15 @@ class Embeddings(lightning.Callback):
             return
         self._hook.remove()
         self._hook = None
+        if not self._features:
+            return
         data: Data = trainer.datamodule  # type: ignore[attr-defined]
         features_ND = torch.cat(self._features)[: self.samples]
         names, images = _shown(data, len(features_ND))
         events.add_embedding(features_ND, metadata=names, label_img=images, global_step=trainer.global_step)
 
-    def _keep(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        if sum(map(len, self._features)) < self.samples:
-            self._features.append(inputs[0].detach().float().flatten(1).cpu())
+    def _hear(self, layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        self._heard = inputs[0]
 
 
 def _shown(data: Data, samples: int) -> tuple[list[str], Tensor | None]:

@@ -49,6 +49,8 @@ def draw(folder: Path, *, monitor: str | None = None, mode: str = "min") -> list
             if figure := picture():
                 _save(figure, path)
                 drawn.append(path)
+            else:
+                path.unlink(missing_ok=True)  # of a shorter run: this one made no mistake
         except Exception as error:  # a picture is never worth a run
             log.warning("figures/%s.png is not drawn: %s: %s", name, type(error).__name__, error)
     return drawn
