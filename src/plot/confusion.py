@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from src.plot.colors import BLUE, VERMILLION
+from src.plot.style import BLUE, VERMILION
 
 ANNOTATED = 20  # classes up to which a cell has room for its count
 SHOWN = 40  # classes that have room for a bar each
@@ -59,7 +59,7 @@ def class_accuracy(count_KK: np.ndarray, classes: Sequence[str]) -> Figure:
     axes.set_yticks(range(len(shown)), names, fontsize=9)
     axes.invert_yaxis()
     overall = np.trace(count_KK) / count_KK.sum()
-    axes.axvline(overall, color=VERMILLION, label=f"all classes: {overall:.1%}")
+    axes.axvline(overall, color=VERMILION, label=f"all classes: {overall:.1%}")
     axes.set(xlim=(0, 1.12), xlabel="accuracy per class (samples in brackets)")
     axes.set_xticks(np.linspace(0, 1, 6))
     figure.legend(loc="outside upper right", fontsize=9)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.plot.colors import BLACK, SPLIT
+from src.plot.style import BLACK, SPLIT
 
 Curve = tuple[np.ndarray, np.ndarray]  # step_P, value_P
 DECADES = 2  # from which on a loss that falls is read on a logarithmic scale

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.plot.colors import BLACK, SPLIT, WRONG
 from src.plot.confusion import shortened
+from src.plot.style import BLACK, SPLIT, WRONG
 
 Scored = tuple[np.ndarray, np.ndarray]  # target_N (0 or 1), probability_N of 1
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.plot.colors import BLACK, SPLIT
+from src.plot.style import BLACK, SPLIT
 
 Fitted = tuple[np.ndarray, np.ndarray]  # target_N, prediction_N
 
