@@ -229,12 +229,8 @@ class Data(lightning.LightningDataModule):
 
         Such as test/17.
         """
-        source = self._source(split)
-        images, numbers = self._sources[source][0], self.indices[split].tolist()
-        while isinstance(images, Subset):  # a choice of classes
-            images, numbers = images.dataset, [images.indices[number] for number in numbers]  # type: ignore[assignment]
-        paths = getattr(images, "paths", None)
-        return [f"{source}/{number}" if paths is None else str(paths[number]) for number in numbers]
+        numbers = self.indices[split].tolist()
+        return self.paths(split) or [f"{self._source(split)}/{number}" for number in numbers]
 
     def _source(self, split: str) -> str:
         """Return the official split that a split is or is cut from."""
@@ -263,10 +259,6 @@ class Data(lightning.LightningDataModule):
             self._sources[source] = images, target_N = self._fitted(images), target_N
         self._check_shape(images, crops=crops)
         return images, target_N, rows_N
-
-    def _source(self, split: str) -> str:
-        """The official split that a split of ours comes from."""
-        return "train" if self.shared_split or split not in self.official else split
 
     def _cut(self, source: str, samples: int) -> dict[str, Tensor]:
         """Return which samples of an official split go to which of ours."""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import confusion_matrix, recall_score
 
-from src.plot import colors
+from src.plot import style
 from src.plot.confusion import SHOWN, class_accuracy, confusion, confusion_counts, shortened
 from src.plot.curves import curves
 from src.plot.mistakes import caption, mistakes
@@ -53,7 +53,7 @@ def test_no_picture_touches_pyplot_or_imports_torch() -> None:
 
 
 def test_colours_of_splits_differ_for_the_colour_blind() -> None:
-    shown = [*colors.SPLIT.values(), colors.WRONG]
+    shown = [*style.SPLIT.values(), style.WRONG]
     deuteranopia = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])  # Machado 2009
     for one, other in combinations(shown, 2):
         difference = deuteranopia @ (np.array(to_rgb(one)) - np.array(to_rgb(other)))
