@@ -129,7 +129,7 @@ def test_a_file_of_any_name_is_found_by_its_name(name: str, finished: Path, pred
     assert predict("run=last", f"input={name}", "out=there").code == 0
     (found,) = (tmp_path / "there" / "predictions").glob("*.jsonl")
     assert [json.loads(line)["path"] for line in found.read_text("utf-8").splitlines()] == [name]
-    assert not (finished / "predictions").exists()
+    assert not list(finished.rglob("input_*"))
 
 
 def test_a_name_that_is_no_text_is_escaped(finished: Path, predict: Command, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_regression_net_gives_its_number(train: Command, predict: Command) -> 
 BAD = {
     "no input": (["run=last"], ["input is missing", "set input="]),
     "no such file": (["run=last", "input=nowhere"], ["input=nowhere", "no such file"]),
-    "a folder without images": (["run=last", "input=outputs"], ["input=outputs", "no image in this folder"]),
+    "a folder without images": (["run=last", "input=empty"], ["input=empty", "no image in this folder"]),
     "no match": (["run=last", "input=*.xyz"], ["input=*.xyz", "matches"]),
     "no label": (["run=last", "input=test", "top_k=0"], ["top_k=0", "at least 1"]),
     "no sample": (["run=last", "input=test", "n=0"], ["n=0", "at least 1"]),
@@ -223,6 +223,7 @@ BAD = {
 def test_bad_input_is_one_line_and_leaves_nothing(
     arguments: list[str], named: list[str], finished: Path, predict: Command
 ) -> None:
+    (finished.parents[2] / "empty").mkdir()
     before = sorted(finished.rglob("*"))
     error = predict(*arguments).error
     for word in named:

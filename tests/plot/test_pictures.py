@@ -43,9 +43,10 @@ def labels(samples: int, classes: int, *, seed: int = 0) -> tuple[np.ndarray, np
     return label_N, np.where(random.random(samples) < 0.7, label_N, random.integers(0, classes, samples))
 
 
-def test_no_picture_touches_pyplot_or_imports_torch() -> None:
-    code = "import sys, pkgutil, importlib, src.plot as p; " + (
-        "[importlib.import_module('src.plot.' + m.name) for m in pkgutil.iter_modules(p.__path__)]; "
+def test_no_picture_of_a_run_touches_pyplot_or_imports_torch() -> None:
+    code = "import sys, importlib; " + (
+        "[importlib.import_module('src.plot.' + name) for name in "
+        "('curves', 'confusion', 'mistakes', 'predictions', 'regression')]; "
         "print([m for m in ('torch', 'matplotlib.pyplot', 'src.run', 'src.data') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
