@@ -23,6 +23,7 @@ from tests.benchmarks.memory import peak
 from tests.benchmarks.row import HEADER, Row
 from tests.benchmarks.speed import over_bare_gate, over_bare_loop, over_itself, over_published_loop
 from tests.benchmarks.startup import answers
+from tests.benchmarks.transfer import over_published_transfer
 
 SOFTMAX_STEPS = 60  # of 540 batches
 
@@ -58,6 +59,7 @@ def benchmarks(folder: Path) -> dict[str, Callable[..., Row]]:
         ),
         "gate_xor_mlp": partial(over_bare_gate, asked=0.60, rounds=11),
         "published": partial(over_published_loop, "fashion_dnn", folder, asked=2.5, rounds=5),
+        "catdog": partial(over_published_transfer, folder, asked=1.5, rounds=3),
         "checkpoints": partial(over_itself, "fashion_dnn", folder, "checkpoints", asked=1.05, rounds=11),
         "guard": partial(over_itself, "fashion_dnn", folder, "guard", asked=1.01, rounds=21),
         "callbacks": partial(share_of_epoch, "fashion_cnn", folder, asked=3.0, rounds=5),
