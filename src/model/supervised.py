@@ -71,6 +71,8 @@ class Supervised(lightning.LightningModule, ABC):
         self.spare_norms_and_biases = spare_norms_and_biases
         self.class_weights = class_weights
         self._learning = trainable_modules(net, trainable)
+        if unfreeze_epoch is None and trainable != "all":
+            freeze(net, self._learning)  # else what is unfrozen later is in the optimizer from the start
         if class_weights is not None:
             self.weigh(_stated_weights(class_weights, outputs=max(outputs, 2)))
         names = list(metrics)
@@ -212,8 +214,6 @@ class Supervised(lightning.LightningModule, ABC):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer, and the schedule as one that steps with it."""
-        if self.unfreeze_epoch is None and self._learning != [self.net]:
-            freeze(self.net, self._learning)  # else what is unfrozen later is there from the start, without gradients
         groups = parameter_groups(
             self.net, backbone_lr=self.backbone_lr, spare_norms_and_biases=self.spare_norms_and_biases
         )

@@ -1,5 +1,6 @@
 """A net starts from a run, a checkpoint or a file of weights: all of them, but a head for other classes."""
 
+import json
 import os
 import shutil
 
@@ -58,6 +59,9 @@ def test_training_starts_from_the_weights_and_a_frozen_part_keeps_them(cnn_run, 
     assert features
     assert all(torch.equal(first[name], then[name]) for name in features)
     assert "tensors loaded" in (ended.run / "train.log").read_text()
+    parameters = json.loads((ended.run / "run.json").read_text())["parameters"]
+    head = [value.numel() for name, value in then.items() if name.startswith("net.head")]
+    assert parameters["trainable"] == sum(head) < parameters["total"]
 
 
 def test_a_resumed_run_does_not_start_from_them_again(cnn_run, train):
