@@ -77,7 +77,7 @@ def test_what_fails_costs_itself_alone_and_the_same_command_does_what_is_missing
     assert first.returncode == 1
     (error,) = [line for line in first.stderr.splitlines() if line.startswith("error: ")]
     assert "4 of 8 runs failed" in error
-    assert "broken seed=0: data.batch_size=0: a batch has" in error  # in the run's own words
+    assert "broken seed=0: data.batch_size=0: set at least 1" in error  # in the run's own words
     assert "needy seed=1: a run that it needs failed" in error
     runs = {path.parent: path.read_bytes() for path in tmp_path.rglob("run.json")}
     assert {folder.parent.name for folder in runs} == {"quick", "hungry"}
