@@ -23,7 +23,7 @@ def curves(curve: Mapping[str, Curve], *, best: tuple[str, int, float] | None = 
     metrics = list(dict.fromkeys(name.partition("/")[2] for name in curve))
     if not metrics:
         raise ValueError("no score was logged")
-    figure = Figure(figsize=(7, 2.8 * len(metrics)), dpi=120, layout="constrained")
+    figure = Figure(figsize=(7, 2.8 * len(metrics)), dpi=100, layout="constrained")
     panels = figure.subplots(len(metrics), sharex=True, squeeze=False)[:, 0]
     for panel, metric in zip(panels, metrics, strict=True):
         lines = {name: curve[name] for split in SPLIT if (name := f"{split}/{metric}") in curve}
@@ -32,7 +32,7 @@ def curves(curve: Mapping[str, Curve], *, best: tuple[str, int, float] | None = 
             name, step, value = best
             label = f"best {name}: {value:.4g} at step {step:,}"
             panel.plot(step, value, "*", color=BLACK, fillstyle="none", markersize=15, linestyle="none", label=label)
-        panel.legend(loc="best", fontsize=9)
+        panel.legend(loc="upper right" if metric == "loss" else "lower right", fontsize=9)  # "best" tries every place
     panels[-1].set_xlabel("optimizer steps")
     return figure
 

@@ -18,7 +18,7 @@ def mistakes(images_NHWC: np.ndarray, captions: Sequence[str], *, columns: int =
     height = INCHES * images_NHWC.shape[1] / images_NHWC.shape[2]
     rows, columns = -(-len(images_NHWC) // columns), min(columns, len(images_NHWC))
     size = columns * (INCHES + GAP), rows * (height + GAP + TEXT)
-    figure = Figure(figsize=size, dpi=120)
+    figure = Figure(figsize=size, dpi=100)
     axes = figure.add_axes((0, 0, 1, 1), frame_on=False)  # all in one: 25 are slow
     for number, (image_HWC, text) in enumerate(zip(images_NHWC, captions, strict=True)):
         row, column = divmod(number, columns)

@@ -157,7 +157,7 @@ def _save(figure: "Figure", path: Path) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a letter that the font lacks is a box
-            figure.savefig(part, format="png", metadata={"Software": None})
+            figure.savefig(part, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
