@@ -15,7 +15,7 @@ from typing import IO, Any
 from omegaconf import DictConfig
 
 from src.config.command import command
-from src.config.experiment import Job, names, paths, plan
+from src.config.experiment import Expect, Job, names, paths, plan
 
 log = logging.getLogger(__name__)
 
@@ -161,10 +161,18 @@ def row(runs: Sequence[Job]) -> tuple[str, ...]:
         "" if expect.published is None else f"{expect.published:g}",
         expect.asked,
         f"{mean(values):.4f}{spread} ({count})" if values else count,
-        "" if not values or not expect.asked else "yes" if expect.is_met(mean(values)) else "**NO**",
+        verdict(expect, values),
         f"{mean(record['seconds'] for record in ended):.1f} s" if ended else "",
         "; ".join(machines),
     )
+
+
+def verdict(expect: Expect, values: Sequence[float]) -> str:
+    """Whether the figures are what was asked, and how many of them where a share is; empty without a bound."""
+    if not values or not expect.asked:
+        return ""
+    word = "yes" if expect.is_met(values) else "**NO**"
+    return word if expect.share is None else f"{word}, {expect.kept(values)} of {len(values)}"
 
 
 def machine(host: dict[str, Any]) -> str:

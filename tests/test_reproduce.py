@@ -15,7 +15,7 @@ from hydra import initialize_config_dir
 
 from src.config.experiment import Job, expected, names, plan
 from src.config.schema import CONF, register
-from src.reproduce import HEADER, page
+from src.reproduce import HEADER, page, verdict
 from tests.conftest import ROOT, Command, as_found, call
 
 QUICK = """# @package _global_
@@ -190,11 +190,28 @@ def test_every_experiment_can_be_planned() -> None:
     ],
 )
 def test_a_bound_is_kept_or_not(expect: dict[str, float], value: float, is_met: bool) -> None:
-    assert expected({"monitor": "test/loss", "expect": expect}).is_met(value) is is_met
+    assert expected({"monitor": "test/loss", "expect": expect}).is_met([value]) is is_met
+
+
+@pytest.mark.parametrize(("share", "is_met"), [(None, False), (0.75, True), (0.8, False)])
+def test_a_share_of_the_runs_can_be_asked_for_instead_of_their_mean(share: float | None, is_met: bool) -> None:
+    expect = expected({"monitor": "test/accuracy", "expect": {"at_least": 1.0, "share": share}})
+    four = [1.0, 0.5, 1.0, 1.0]
+    assert expect.is_met(four) is is_met
+    assert verdict(expect, four) == {None: "**NO**", 0.75: "yes, 3 of 4", 0.8: "**NO**, 3 of 4"}[share]
+
+
+def test_an_experiment_may_ask_for_more_seeds_than_the_command_names() -> None:
+    assert [job.seed for job in planned(["karate_gcn"], seeds=[3, 4])] == [3, 4, 0, 1, 2, 5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize(
-    ("expect", "message"), [({"at_last": 1.0}, "did you mean at_least"), ({"within": 0.1}, r"expect\.published")]
+    ("expect", "message"),
+    [
+        ({"at_last": 1.0}, "did you mean at_least"),
+        ({"within": 0.1}, r"expect\.published"),
+        ({"at_least": 1.0, "share": 75}, r"expect\.share=75"),
+    ],
 )
 def test_a_bound_that_is_none_is_refused(expect: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):

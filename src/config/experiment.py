@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from itertools import product
+from itertools import chain, count, islice
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from hydra import compose
@@ -25,7 +26,9 @@ from src.run.record import read
 class Expect:
     """A `metric` of run.json, the figure `published` for it, and a bound on the mean over seeds.
 
-    `within` is a distance from what is published. `note` says what is not comparable, and why.
+    `within` is a distance from what is published. With a `share` in (0, 1], so many of the runs have to keep the
+    bounds, instead of their mean. `runs` asks for more seeds than the command names, where fewer would say little. `note` says
+    what is not comparable, and why.
     """
 
     metric: str
@@ -33,16 +36,28 @@ class Expect:
     at_least: float | None = None
     at_most: float | None = None
     within: float | None = None
+    share: float | None = None
+    runs: int = 1
     note: str | None = None
 
     @property
     def asked(self) -> str:
         """The bound in words; empty where there is none."""
         bounds = {"at least": self.at_least, "at most": self.at_most, "within": self.within}
-        return ", ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+        words = ", ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
+        return words if self.share is None else f"{words} in {self.share:.0%} of the runs"
 
-    def is_met(self, value: float) -> bool:
-        """Whether `value` keeps every bound; NaN keeps none."""
+    def is_met(self, values: Sequence[float]) -> bool:
+        """Whether the mean of `values`, or a `share` of them, keeps every bound; NaN keeps none."""
+        if self.share is None:
+            return self._is_kept(mean(values))
+        return self.kept(values) >= self.share * len(values)
+
+    def kept(self, values: Sequence[float]) -> int:
+        """How many of `values` keep every bound."""
+        return sum(map(self._is_kept, values))
+
+    def _is_kept(self, value: float) -> bool:
         return (
             (self.at_least is None or value >= self.at_least)
             and (self.at_most is None or value <= self.at_most)
@@ -95,6 +110,7 @@ def names(only: Sequence[str]) -> list[str]:
 def plan(experiments: Iterable[str], seeds: Iterable[int], *, overrides: Iterable[str], folder: Path) -> list[Job]:
     """Return a job for each seed of each experiment, those that it needs before it.
 
+    Where an experiment asks for more runs than there are `seeds`, the lowest others are added.
     A job's folder is named by a hash of its config, so that a run of another config is never taken for it. Where an
     experiment's `needs` maps a key to another experiment, the key is set to the folder of that one's run with the same
     seed. Raises ValueError where needs go round in circles.
@@ -113,8 +129,12 @@ def plan(experiments: Iterable[str], seeds: Iterable[int], *, overrides: Iterabl
             planned[experiment, seed] = Job(experiment, seed, given, needs, place, expected(config))
         return planned[experiment, seed]
 
-    for experiment, seed in product(experiments, seeds):
-        add(experiment, seed, ())
+    seeds = tuple(dict.fromkeys(seeds))
+    for experiment in experiments:
+        runs = expected(composed((f"experiment={experiment}", f"seed={seeds[0]}", *overrides))).runs
+        others = (seed for seed in count() if seed not in seeds)
+        for seed in chain(seeds, islice(others, max(0, runs - len(seeds)))):
+            add(experiment, seed, ())
     return list(planned.values())
 
 
@@ -138,4 +158,6 @@ def expected(config: Mapping[str, Any]) -> Expect:
     check_call("expect", node, Expect, elsewhere=lambda key: None)
     if node.get("within") is not None and node.get("published") is None:
         raise ValueError(f"expect.within={node['within']}: a distance from expect.published, which is missing")
+    if node.get("share") is not None and not 0 < node["share"] <= 1:
+        raise ValueError(f"expect.share={node['share']}: a share of the runs is above 0 and at most 1")
     return Expect(**node)
