@@ -27,8 +27,8 @@ class Expect:
     """A `metric` of run.json, the figure `published` for it, and a bound on the mean over seeds.
 
     `within` is a distance from what is published. With a `share` in (0, 1], so many of the runs have to keep the
-    bounds, instead of their mean. `runs` asks for more seeds than the command names, where fewer would say little. `note` says
-    what is not comparable, and why.
+    bounds, instead of their mean. `runs` asks for more seeds than the command names, where fewer would say little.
+    `note` says what is not comparable, and why.
     """
 
     metric: str
