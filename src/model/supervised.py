@@ -18,6 +18,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torchmetrics import Metric, MetricCollection
 
 from src.data.batches import Batch, Batches
+from src.model.fold import folded
 from src.model.keys import keep_plain_keys
 from src.model.meter import Meter
 from src.model.transfer import freeze, parameter_groups, trainable_modules
@@ -71,6 +72,8 @@ class Supervised(lightning.LightningModule, ABC):
         self.spare_norms_and_biases = spare_norms_and_biases
         self.class_weights = class_weights
         self._learning = trainable_modules(net, trainable)
+        self._trains_head_alone = trainable == "head"
+        self._folded: Callable[[Tensor], Tensor] | None = None  # a bound method: its weights are no weights of ours
         if unfreeze_epoch is None and trainable != "all":
             freeze(net, self._learning)  # else what is unfrozen later is in the optimizer from the start
         if class_weights is not None:
@@ -116,7 +119,7 @@ class Supervised(lightning.LightningModule, ABC):
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Return the net's output_BK, or output_B where K is 1."""
-        return self.net(x_B)
+        return self._folded(x_B) if self._folded and self.training else self.net(x_B)
 
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
         """Return the batch's mean loss; of several batches, after an optimizer step on each, that of the last."""
@@ -147,6 +150,7 @@ class Supervised(lightning.LightningModule, ABC):
         """Unfreeze the net where its epoch has come."""
         if self.unfreeze_epoch is not None and self.current_epoch >= self.unfreeze_epoch:
             self._learning = [self.net]
+            self._folded = None
         if self.unfreeze_epoch is not None:
             freeze(self.net, self._learning)
         self.train()
@@ -154,6 +158,8 @@ class Supervised(lightning.LightningModule, ABC):
     def on_train_start(self) -> None:
         """Freeze what is frozen; refuse a last batch of one sample where BatchNorm would have one value per channel."""
         self.on_train_epoch_start()  # which Lightning leaves out where it resumes inside an epoch
+        if self._trains_head_alone and self._learning != [self.net]:
+            self._folded = folded(self.net).__call__
         self._log_every_n_steps = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning's own, undeclared
         self._written_step = self.trainer.global_step
         loader = self.trainer.train_dataloader

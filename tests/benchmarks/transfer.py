@@ -1,7 +1,8 @@
 """Feature extraction on photographs: a normal run against the loop as published, epochs of both in turns.
 
 The published loop decodes, resizes, crops and flips each photograph in 8 worker processes, in every epoch. A normal run
-decodes once, which is counted as a part of each of its 13 epochs. Neither computes gradients of the backbone.
+decodes once, which is counted as a part of each of its 13 epochs. Neither computes gradients of the backbone; both write
+a checkpoint per epoch.
 """
 
 import tempfile
@@ -31,11 +32,11 @@ def over_published_transfer(data_dir: Path, *, asked: float, rounds: int) -> Row
     """A normal run of catdog_feature_extraction, from random weights, against the published loop."""
     with tempfile.TemporaryDirectory() as scratch:
         root = data_dir if (data_dir / "catdog" / "train").is_dir() else photographs(Path(scratch))
-        return _row(root, asked=asked, rounds=rounds)
+        return _row(root, Path(scratch), asked=asked, rounds=rounds)
 
 
-def _row(root: Path, *, asked: float, rounds: int) -> Row:
-    turns = Turns(published(root / "catdog" / "train"))
+def _row(root: Path, scratch: Path, *, asked: float, rounds: int) -> Row:
+    turns = Turns(published(root / "catdog" / "train", scratch / "net.pt"))
     overrides = ["experiment=catdog_feature_extraction", "model.weights=null", f"data_dir={root}"]
     normal_run([*overrides, "data.val_fraction=0", "data.drop_last=false", "monitor=train/loss", "mode=min"], turns,
                epochs=rounds + 1)  # fmt: skip
@@ -45,8 +46,8 @@ def _row(root: Path, *, asked: float, rounds: int) -> Row:
     return Row("catdog: normal run / published loop", ratios, asked, sides=f"{ours_s[0]:.1f} / {theirs_s[0]:.1f} s")
 
 
-def published(folder: Path) -> Callable[[], None]:
-    """Return a function that trains the head of a frozen resnet18 for an epoch."""
+def published(folder: Path, checkpoint: Path) -> Callable[[], None]:
+    """Return a function that trains the head of a frozen resnet18 for an epoch and writes the net."""
     steps = [transforms.Resize([256, 256]), transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip()]
     loader = DataLoader(
         ImageFolder(str(folder), transforms.Compose([*steps, transforms.ToTensor()])),
@@ -62,6 +63,7 @@ def published(folder: Path) -> Callable[[], None]:
             optimizer.zero_grad()
             F.cross_entropy(net(x_BCHW), target_B).backward()
             optimizer.step()
+        torch.save(net.state_dict(), checkpoint)
 
     return epoch
 
