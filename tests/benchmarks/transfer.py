@@ -1,8 +1,8 @@
 """Feature extraction on photographs: a normal run against the loop as published, epochs of both in turns.
 
 The published loop decodes, resizes, crops and flips each photograph in 8 worker processes, in every epoch. A normal run
-decodes once, which is counted as a part of each of its 13 epochs. Neither computes gradients of the backbone; both write
-a checkpoint per epoch.
+decodes once, which is counted as a part of each of its 13 epochs. Neither computes gradients of the backbone; both
+write a checkpoint per epoch.
 """
 
 import tempfile
