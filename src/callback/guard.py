@@ -1,6 +1,7 @@
 """Stops a run at its first loss that is not finite, before the weights take harm."""
 
 import math
+from functools import partial
 from typing import Any, NoReturn
 
 import lightning
@@ -120,13 +121,13 @@ def culprit(module: lightning.LightningModule, batch: Any, batch_idx: int) -> st
         return "the batch itself is not finite"
     found: list[str] = []
 
-    def look(layer: nn.Module, inputs: Any, output: Any) -> None:
+    def look(name: str, layer: nn.Module, inputs: Any, output: Any) -> None:  # the layer may be a replica
         if not found and isinstance(output, Tensor) and not output.isfinite().all():
-            found.append(f"{names[layer]} ({type(layer).__name__}) is the first layer whose output is not finite")
+            found.append(f"{name} ({type(layer).__name__}) is the first layer whose output is not finite")
 
-    names = {layer: name for name, layer in module.named_modules() if name}
     module.train()  # a validation may be about to begin
-    handles = [layer.register_forward_hook(look) for layer in names]
+    layers = [(name, layer) for name, layer in module.named_modules() if name]
+    handles = [layer.register_forward_hook(partial(look, name)) for name, layer in layers]
     with torch.no_grad():
         module.training_step(batch, batch_idx)
     for handle in handles:
