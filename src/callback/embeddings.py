@@ -27,10 +27,11 @@ class Embeddings(lightning.Callback):
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Listen at the last linear layer."""
-        net: Any = pl_module.net
-        layers = [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
+        model: Any = pl_module
+        layers = [layer for layer in model.net.modules() if isinstance(layer, nn.Linear)]
         if writer(trainer) is None or not isinstance(trainer.datamodule, Data) or not layers:  # type: ignore[attr-defined]
             return
+        model.runner = None  # of several devices, which would be heard in any order
         self._features = []
         self._hook = layers[-1].register_forward_pre_hook(self._hear)
 

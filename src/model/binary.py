@@ -25,7 +25,7 @@ class Binary(Supervised):
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Return the logit_B of class 1."""
-        return self.net(x_B).squeeze(1)
+        return self.run_net(x_B).squeeze(1)
 
     def target(self, target_B: Tensor) -> Tensor:
         """Return the class numbers as the floats that binary cross-entropy wants."""

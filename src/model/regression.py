@@ -21,7 +21,7 @@ class Regression(Supervised):
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Return prediction_B."""
-        return self.net(x_B).squeeze(1)
+        return self.run_net(x_B).squeeze(1)
 
     def predict(self, output_BK: Tensor) -> Tensor:
         """Return the output itself."""

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from difflib import get_close_matches
+from itertools import count
 from typing import Any
 
 import lightning
@@ -62,6 +63,7 @@ class Supervised(lightning.LightningModule, ABC):
     ):
         super().__init__()
         self.net = net
+        self.runner: Callable[[Tensor], Tensor] | None = None  # a strategy's, which runs the net on several devices
         self.outputs = outputs
         self.loss = loss
         self.optimizer = optimizer
@@ -119,6 +121,12 @@ class Supervised(lightning.LightningModule, ABC):
 
     def forward(self, x_B: Tensor) -> Tensor:
         """Return the net's output_BK, or output_B where K is 1."""
+        return self.run_net(x_B)
+
+    def run_net(self, x_B: Tensor) -> Tensor:
+        """Return what the net makes of a batch, on as many devices as there are."""
+        if self.runner is not None:
+            return self.runner(x_B)
         return self._folded(x_B) if self._folded and self.training else self.net(x_B)
 
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
@@ -162,19 +170,7 @@ class Supervised(lightning.LightningModule, ABC):
             self._folded = folded(self.net).__call__
         self._log_every_n_steps = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning's own, undeclared
         self._written_step = self.trainer.global_step
-        loader = self.trainer.train_dataloader
-        if not isinstance(loader, Batches) or loader.smallest != 1:
-            return
-        if loader.batch_size > 1 and self.trainer.num_training_batches < len(loader):
-            return  # trainer.limit_train_batches leaves the last one out
-        x_1 = torch.zeros(1, *self.trainer.datamodule.shape, device="meta")  # type: ignore[attr-defined]
-        try:
-            deepcopy(self.net).to("meta")(x_1)
-        except ValueError as error:
-            raise ValueError(
-                f"the last batch of an epoch has one sample, which BatchNorm cannot train on ({error}): "
-                f"set {'data.drop_last=true' if loader.batch_size > 1 else 'data.batch_size=2'}"
-            ) from error
+        self._refuse_lone_samples()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the scores of the epoch so far, and how Lightning counts."""
@@ -256,6 +252,27 @@ class Supervised(lightning.LightningModule, ABC):
         meter.add(loss.detach(), output_B.detach(), self.label(target_B))
         return loss, output_B
 
+    def _refuse_lone_samples(self) -> None:
+        """Refuse a batch, or a device's part of one, of one sample where BatchNorm would have one value per channel."""
+        loader = self.trainer.train_dataloader
+        if not isinstance(loader, Batches):
+            return
+        devices = self.trainer.num_devices if self.runner else 1
+        full = min(loader.batch_size, len(loader.sampler.indices_N))
+        is_cut = self.trainer.num_training_batches < len(loader)  # trainer.limit_train_batches leaves the last one out
+        if 1 not in (_smallest_part(size, devices) for size in ([full] if is_cut else [full, loader.smallest])):
+            return
+        x_1 = torch.zeros(1, *self.trainer.datamodule.shape, device="meta")  # type: ignore[attr-defined]
+        try:
+            deepcopy(self.net).to("meta")(x_1)
+        except ValueError as error:
+            whose = "the last batch of an epoch has" if devices == 1 else f"one of {devices} devices gets"
+            enough = next(size for size in count(full) if _smallest_part(size, devices) > 1)
+            raise ValueError(
+                f"{whose} one sample, which BatchNorm cannot train on ({error}): "
+                f"set {'data.drop_last=true' if enough == full else f'data.batch_size={enough}'}"
+            ) from error
+
     def _metric(self, name: str) -> Metric:
         try:
             return self.metric(name)
@@ -297,6 +314,11 @@ class Supervised(lightning.LightningModule, ABC):
             per_epoch = min(per_epoch * loader.steps_per_call, loader.batches)
         steps = trainer.max_epochs * per_epoch
         return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps  # the fit ends at whichever is first
+
+
+def _smallest_part(samples: int, parts: int) -> int:
+    """Return the size of the last, and smallest, of the parts that torch cuts a batch into."""
+    return len(torch.empty(samples, device="meta").chunk(parts)[-1])
 
 
 def _stated_weights(class_weights: str | Sequence[float], *, outputs: int) -> Tensor:

@@ -5,6 +5,8 @@ from typing import Any, get_type_hints
 
 import lightning
 
+from src.trainer.hardware import check_hardware
+
 
 class Trainer(lightning.Trainer):
     """A Trainer that can take `steps_per_call` optimizer steps, each on its own batch, in one call of `training_step`.
@@ -20,6 +22,7 @@ class Trainer(lightning.Trainer):
             raise ValueError(f"trainer.steps_per_call={steps_per_call}: a call takes at least one step")
         if steps_per_call > 1:
             _refuse_what_needs_single_steps(settings)
+        check_hardware(settings)
         for key in ("limit_train_batches", "overfit_batches", "val_check_interval"):
             if isinstance(batches := settings.get(key), int):
                 settings[key] = -(-batches // steps_per_call)
