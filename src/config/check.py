@@ -60,10 +60,11 @@ def fill(config: DictConfig) -> bool:
     return True
 
 
-def check(config: DictConfig, *, groups: Collection[str] = GROUPS) -> None:
+def check(config: DictConfig, *, groups: Collection[str] = GROUPS, is_here: bool = True) -> None:
     """Raise ValueError, in one line with key, value and cure, for the first thing in `groups` that could not work.
 
-    `data` is always one of them; what follows from several is checked where the model is.
+    `data` is always one of them; what follows from several is checked where the model is. `is_here` says that it is to
+    run on this machine, whose devices are then counted.
     """
     fill(config)
     resolved = plain(config)
@@ -72,6 +73,8 @@ def check(config: DictConfig, *, groups: Collection[str] = GROUPS) -> None:
     _check_presence(resolved, groups)
     for path, node in _calls(resolved, groups):
         check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_other_option, path))
+    if "trainer" in groups:
+        _check_hardware(resolved["trainer"], is_here=is_here)
     build(resolved["data"])  # its constructor judges its numbers; it reads nothing
     if "model" not in groups:
         return
@@ -96,6 +99,12 @@ def _calls(resolved: Mapping[str, Any], groups: Collection[str]) -> Iterator[tup
     for group in GROUPS:
         if group in groups:
             yield from targets(resolved[group], group)
+
+
+def _check_hardware(trainer: Mapping[str, Any], *, is_here: bool) -> None:
+    from src.trainer.hardware import check_hardware
+
+    check_hardware(trainer, is_here=is_here)
 
 
 def _other_option(group: str, key: str) -> str | None:

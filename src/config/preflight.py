@@ -16,7 +16,7 @@ from src.config.command import one_line
 from src.config.schema import Train, check_top
 from src.run.folder import OUTPUTS, claim, unused
 from src.sweep.end import Sweep, begin, named
-from src.sweep.grid import compose, is_grid, jobs
+from src.sweep.grid import compose, is_grid, jobs, runs_here
 
 
 class Preflight(Callback):
@@ -40,15 +40,15 @@ class Preflight(Callback):
             raise SystemExit(
                 f"error: run={config.run} with -m: a run goes on alone, without -m, and a sweep by its command"
             )
-        folder = Path(config.hydra.sweep.dir)
+        folder, is_here = Path(config.hydra.sweep.dir), runs_here(config.hydra)
         found = []
         if not is_grid(config.hydra):
             with one_line_errors():
-                check(job(config), groups=self.groups)
+                check(job(config), groups=self.groups, is_here=is_here)
         for number, overrides in enumerate(jobs(config.hydra) if is_grid(config.hydra) else ()):
             with one_line_errors(f"job {named(overrides)}: "):
                 composed = compose(config, number, overrides)
-                check(job(composed), groups=self.groups)
+                check(job(composed), groups=self.groups, is_here=is_here)
                 found.append((folder / composed.hydra.sweep.subdir, overrides))
         if self.claims:
             begin(Sweep(folder, found or None))

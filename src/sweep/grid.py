@@ -11,6 +11,12 @@ def is_grid(hydra: DictConfig) -> bool:
     return hydra.sweeper._target_ == f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 
 
+def runs_here(hydra: DictConfig) -> bool:
+    """Whether the launcher is known to start its jobs on this machine, as Slurm's, on a login node, does not."""
+    here = ("hydra._internal.", "hydra_plugins.src.", "hydra_plugins.hydra_joblib_launcher.")
+    return hydra.launcher._target_.startswith(here) or hydra.launcher._target_.endswith(".LocalLauncher")
+
+
 def jobs(hydra: DictConfig) -> list[list[str]]:
     """Return the overrides of each job of a grid, in the order in which they are run."""
     given = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()] + list(hydra.overrides.task)

@@ -56,6 +56,9 @@ BEFORE_COMPUTE = {  # arguments: what the line names
     "an impossible rate": (["optimizer.lr=-1"], ["optimizer", "-1"]),
     "an image too small": (["model=lenet5", "data.image_size=8"], ["[1, 8, 8]", "set data.image_size=16"]),
     "an image made too small": (["data=mnist", "data.image_size=3"], ["[1, 3, 3]", "set data.image_size="]),
+    "more devices than there are": (["trainer.devices=99"], ["trainer.devices=99", "set trainer.devices="]),
+    "a strategy that does not exist": (["trainer.strategy=ddq"], ["trainer.strategy=ddq", "did you mean ddp?"]),
+    "several machines for one process": (["trainer=dp", "trainer.num_nodes=2"], ["trainer.num_nodes=2", "ddp"]),
     "a callback set to null": (["callback.checkpoint=null"], ["callback.checkpoint", "~callback.checkpoint"]),
     "no key": (["optimizer"], ["optimizer"]),
 }
@@ -83,7 +86,14 @@ def test_the_overrides_named_for_an_argument_of_another_option_cure_it(train: Co
 
 
 @pytest.mark.parametrize(
-    "bad", ["trainer.max_epochs=1,ten", "model=softmax_regression,xai_vgg", "model=softmax_regression,lenet"]
+    "bad",
+    [
+        "trainer.max_epochs=1,ten",
+        "model=softmax_regression,xai_vgg",
+        "model=softmax_regression,lenet",
+        "trainer.strategy=auto,ddq",
+        "trainer.devices=1,99",
+    ],
 )
 def test_a_bad_job_ends_a_sweep_before_its_first_job_starts(bad: str, train: Command, tmp_path: Path) -> None:
     error = train("-m", "model=softmax_regression", "debug=fast", bad).error

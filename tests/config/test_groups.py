@@ -4,8 +4,10 @@ import re
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
@@ -62,7 +64,7 @@ def cured(folder: Path, *overrides: str) -> list[str]:
 def test_an_option_of_a_group_passes_the_check_as_it_is(group: str, option: str, tmp_path: Path) -> None:
     override = f"+callback={option}" if group == "callback" and option not in ("checkpoint", "progress") else ""
     override = override or (f"callback=[{option}]" if group == "callback" else f"{group}={option}")
-    check(composed(tmp_path, override))
+    check(composed(tmp_path, override), is_here=False)
 
 
 @pytest.mark.parametrize("option", options("logger"))
@@ -102,11 +104,15 @@ def test_a_trainer_builds_with_the_callbacks_and_loggers_of_its_groups(option: s
     assert [type(logger).__name__ for logger in trainer.loggers] == ["TensorBoardLogger", "CSV"]
 
 
-@pytest.mark.parametrize("option", ["gpu", "mps"])
-def test_hardware_that_is_not_here_still_passes_the_check(option: str, tmp_path: Path) -> None:
-    config = composed(tmp_path, f"trainer={option}")
-    check(config)
-    assert config.trainer.accelerator == option
+@pytest.mark.parametrize(("option", "kind"), [("gpu", torch.cuda), ("mps", torch.mps)])
+def test_hardware_that_is_not_here_ends_the_run_before_it_has_a_folder(
+    option: str, kind: Any, tmp_path: Path, train: Command
+) -> None:
+    if kind.is_available():
+        pytest.skip("it is here")
+    assert f"trainer.accelerator={option}" in train(f"trainer={option}").error
+    assert "job trainer=" in train("-m", f"trainer=cpu,{option}").error
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("option", options("debug"))

@@ -1,0 +1,31 @@
+"""What is known of a sweep before its first job."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from src.sweep.grid import runs_here
+from tests.conftest import FAST, Command
+
+SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "is_here"),
+    [
+        ("hydra._internal.core_plugins.basic_launcher.BasicLauncher", True),
+        ("hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", True),
+        (f"{SUBMITIT}.LocalLauncher", True),
+        (f"{SUBMITIT}.SlurmLauncher", False),
+        ("hydra_plugins.somebody.Cloud", False),
+    ],
+)
+def test_jobs_of_a_cluster_run_elsewhere(launcher: str, is_here: bool) -> None:
+    assert runs_here(OmegaConf.create({"launcher": {"_target_": launcher}})) is is_here
+
+
+def test_hardware_is_looked_for_where_the_jobs_run(train: Command) -> None:
+    asks = ("-m", *FAST, "trainer.accelerator=cpu", "trainer.devices=1,99")
+    assert "trainer.devices=99" in train(*asks).error
+    elsewhere = train(*asks, "hydra.launcher._target_=hydra_plugins.somebody.Cloud")
+    assert "trainer.devices=99" not in elsewhere.err
+    assert "somebody.Cloud" in elsewhere.err  # which there is not: all before it has passed
