@@ -90,6 +90,13 @@ class Supervised(lightning.LightningModule, ABC):
         self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *names))
         keep_plain_keys(self)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; Lightning sets the name of its hook dozens of times a step, past nn.Module's search."""
+        if name == "_current_fx_name":
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
     @abstractmethod
     def metric(self, name: str) -> Metric:
         """Return the torchmetrics metric that `name` stands for in this task."""

@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 import lightning
 
 from src.trainer.hardware import check_hardware
+from src.trainer.lean import without_idle_hooks, without_profile
 
 
 class Trainer(lightning.Trainer):
@@ -28,6 +29,11 @@ class Trainer(lightning.Trainer):
                 settings[key] = -(-batches // steps_per_call)
         super().__init__(**settings)
         self.steps_per_call = steps_per_call
+        without_profile(self.profiler)  # type: ignore[attr-defined]  # Lightning's own, undeclared
+
+    def _run_stage(self) -> Any:  # where all callbacks are there, and none has been called for a batch
+        with without_idle_hooks(self.callbacks, self.lightning_module):  # type: ignore[attr-defined]
+            return super()._run_stage()
 
     # What may be set is what Lightning's Trainer takes, and this.
     _own = inspect.signature(__init__).parameters
