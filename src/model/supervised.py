@@ -143,7 +143,9 @@ class Supervised(lightning.LightningModule, ABC):
         return self._steps(batch)
 
     def setup(self, stage: str) -> None:
-        """Take the optimizer steps here where a call takes several of them."""
+        """Lay the net out as the Trainer wants it; take the optimizer steps here where a call takes several of them."""
+        if getattr(self.trainer, "channels_last", False):
+            self.net.to(memory_format=torch.channels_last)  # its outputs follow its weights, whatever the input
         self._steps_per_call = getattr(self.trainer, "steps_per_call", 1)  # of src.trainer alone
         self.automatic_optimization = self._steps_per_call == 1
 

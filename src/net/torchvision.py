@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import get_type_hints
 from urllib.parse import urlparse
 
-import torch
 from torch import Tensor, nn
 from torch.hub import get_dir
 from torchvision import models
@@ -22,13 +21,10 @@ class TorchvisionNet(nn.Module):
     """The net that torchvision calls `name`, untrained, such as resnet18, vgg16, googlenet or mobilenet_v3_small.
 
     Its first convolution is replaced where `shape` (C, H, W) has other than three channels. Auxiliary heads, as
-    googlenet has them for training, are left out. `options` are what torchvision's own constructor takes. With
-    `channels_last` convolutions work on (B, H, W, C) in memory, which is faster, with other roundings.
+    googlenet has them for training, are left out. `options` are what torchvision's own constructor takes.
     """
 
-    def __init__(
-        self, shape: Sequence[int], outputs: int, *, name: str, channels_last: bool = False, **options: object
-    ):
+    def __init__(self, shape: Sequence[int], outputs: int, *, name: str, **options: object):
         super().__init__()
         names = models.list_models(module=models)
         if name not in names:
@@ -40,13 +36,11 @@ class TorchvisionNet(nn.Module):
         if shape[0] != 3:
             _replace_first_convolution(self.net, shape[0])
         self.name = name
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.net.to(memory_format=self.memory_format)
         self.parts = {part: [f"net.{module}" for module in modules] for part, modules in _parts(self.net).items()}
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return logits_BK."""
-        return self.net(x_BCHW.contiguous(memory_format=self.memory_format))
+        return self.net(x_BCHW)
 
     def published(self, weights: str) -> dict[str, Tensor]:
         """Return the state dict that torchvision publishes as `weights`, such as IMAGENET1K_V1; it downloads it once.

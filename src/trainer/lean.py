@@ -1,7 +1,8 @@
 """Spares a training step what Lightning does for nobody: hooks that do nothing, profiles that nobody reads."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import lightning
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
@@ -14,7 +15,7 @@ HOOKS = (
     "on_before_optimizer_step",
     "on_train_batch_end",
 )
-NOTHING: AbstractContextManager[None] = nullcontext()
+NOTHING = nullcontext()
 
 
 @contextmanager
@@ -37,7 +38,11 @@ def without_idle_hooks(callbacks: Iterable[lightning.Callback], module: lightnin
 def without_profile(profiler: Profiler) -> None:
     """Let a profiler that does nothing do it without a generator for each of the dozens of calls of a step."""
     if type(profiler) is PassThroughProfiler:
-        profiler.profile = lambda action_name: NOTHING  # type: ignore[method-assign]
+        profiler.profile = _nothing  # type: ignore[method-assign]
+
+
+def _nothing(action_name: str) -> Any:
+    return NOTHING
 
 
 def _is_idle(owner: object, base: type, hook: str) -> bool:
