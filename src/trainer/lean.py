@@ -21,10 +21,9 @@ NOTHING = nullcontext()
 @contextmanager
 def without_idle_hooks(callbacks: Iterable[lightning.Callback], module: lightning.LightningModule) -> Iterator[None]:
     """Take away the hooks of a step that nobody has overridden: Lightning passes over what cannot be called."""
-    idle = [
-        (callback, hook) for callback in callbacks for hook in HOOKS if _is_idle(callback, lightning.Callback, hook)
-    ]
-    idle += [(module, hook) for hook in HOOKS if _is_idle(module, lightning.LightningModule, hook)]
+    bases: list[tuple[object, type]] = [(module, lightning.LightningModule)]
+    bases += [(callback, lightning.Callback) for callback in callbacks]
+    idle = [(owner, hook) for owner, base in bases for hook in HOOKS if _is_idle(owner, base, hook)]
     for owner, hook in idle:
         setattr(owner, hook, None)
     try:
