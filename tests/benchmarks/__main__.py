@@ -1,12 +1,14 @@
-"""Prints what the framework costs as one table and writes it to outputs/bench.csv.
+"""Prints what the framework costs as one table and writes it as CSV.
 
 make bench
-make bench ARGS="softmax_regression help --rounds 21"
+make bench ARGS="softmax_regression help --rounds 21 --csv here.csv"
+python -m tests.benchmarks profile fashion_dnn trainer.steps_per_call=60     where the microseconds of a step go
 """
 
 import argparse
 import csv
 import os
+import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -20,53 +22,105 @@ from src.run.record import cpu
 from tests.benchmarks.callbacks import share_of_epoch
 from tests.benchmarks.dataset import data_dir
 from tests.benchmarks.memory import peak
+from tests.benchmarks.profile import profile
 from tests.benchmarks.row import HEADER, Row
-from tests.benchmarks.speed import over_bare_gate, over_bare_loop, over_itself, over_published_loop
+from tests.benchmarks.scaling import over_batch_size, over_size
+from tests.benchmarks.speed import over, over_itself
 from tests.benchmarks.startup import answers
+from tests.benchmarks.task import TRAIN_BATCHES, tasks
 from tests.benchmarks.transfer import over_published_transfer
+from tests.benchmarks.whole import UNITS, compare
 
-SOFTMAX_STEPS = 60  # of 540 batches
+CALLS = "trainer.steps_per_call=60"  # of 540 batches
 
 
 def main() -> None:
-    """Measure the rows that the command line names, or all of them."""
-    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
-    parser.add_argument("rows", nargs="*", choices=[*benchmarks(Path()), []], help="default: all")
-    parser.add_argument("--rounds", type=int, help="of each row, each with both sides; every row has its own default")
-    parser.add_argument("--threads", type=int, default=2, help="of torch, on both sides; default: 2")
-    arguments = parser.parse_args()
+    """Measure the rows that the command line names, or all of them; or profile a net."""
+    profiles = sys.argv[1:2] == ["profile"]
+    arguments = (profile_parser() if profiles else parser()).parse_args(sys.argv[2:] if profiles else None)
     torch.set_num_threads(arguments.threads)
-    load = os.getloadavg()[0]  # what others run on this machine: above 0, two threads wait for each other
     with tempfile.TemporaryDirectory() as scratch:
         folder, holds = data_dir(Path(scratch))
-        chosen = {name: run for name, run in benchmarks(folder).items() if name in (arguments.rows or [name])}
-        rows = []
-        for name, run in chosen.items():
-            print(f"{name} ...", flush=True)
-            rows.append(run(rounds=arguments.rounds) if arguments.rounds else run())
+        if profiles:
+            task = tasks(folder, steps=arguments.steps)[arguments.net].but(*arguments.overrides)
+            Console(width=120, highlight=False).print(profile(task, rounds=arguments.rounds or 5))
+            return
+        measure(arguments, folder, Path(scratch), holds)
+
+
+def measure(arguments: argparse.Namespace, folder: Path, scratch: Path, holds: str) -> None:
+    """Run the rows, show them and write them."""
+    load = os.getloadavg()[0]  # what others run on this machine: above 0, two threads wait for each other
+    arguments.csv.parent.mkdir(parents=True, exist_ok=True)
+    known = benchmarks(folder, scratch, pictures=arguments.csv.parent, steps=arguments.steps, threads=arguments.threads)
+    rows = []
+    for name in arguments.rows or known:
+        print(f"{name} ...", flush=True)
+        rows.append(known[name](rounds=arguments.rounds) if arguments.rounds else known[name]())
     show(rows, f"{holds}; {arguments.threads} threads; {cpu()}, {os.cpu_count()} cores, load {load:.1f} before")
-    write(rows, Path("outputs/bench.csv"))
+    with arguments.csv.open("w", newline="") as file:
+        csv.writer(file).writerows([HEADER, *(row.cells() for row in rows)])
 
 
-def benchmarks(folder: Path) -> dict[str, Callable[..., Row]]:
+def parser() -> argparse.ArgumentParser:
+    """What the command line takes."""
+    names = list(benchmarks(Path(), Path(), pictures=Path(), steps=None, threads=1))
+    made = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
+    made.add_argument("rows", nargs="*", choices=[*names, []], help="default: all")
+    made.add_argument("--csv", type=Path, default=Path("outputs/bench.csv"), help="plots go beside it")
+    return _shared(made)
+
+
+def profile_parser() -> argparse.ArgumentParser:
+    """What it takes after `profile`."""
+    made = argparse.ArgumentParser(prog="python -m tests.benchmarks profile", description=profile.__doc__)
+    made.add_argument("net", choices=list(tasks(Path())))
+    made.add_argument("overrides", nargs="*", help="of the run")
+    return _shared(made)
+
+
+def _shared(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    made.add_argument("--rounds", type=int, help="of each row, each with both sides; every row has its own default")
+    made.add_argument("--threads", type=int, default=2, help="of torch, on all sides; default: 2")
+    made.add_argument("--steps", type=int, help="of an epoch at most, to try things out")
+    return made
+
+
+def benchmarks(
+    folder: Path, scratch: Path, *, pictures: Path, steps: int | None, threads: int
+) -> dict[str, Callable[..., Row]]:
     """What can be measured, by name; `folder` is where Fashion-MNIST lies."""
+    task = tasks(folder, steps=steps)
+    softmax, dnn, cnn = task["softmax_regression"], task["fashion_dnn"], task["fashion_cnn"]
+    run = partial(compare, data_dir=folder, steps=steps or TRAIN_BATCHES, threads=threads, rounds=3)
     return {
-        "fashion_cnn": partial(over_bare_loop, "fashion_cnn", folder, asked=0.95, rounds=3, batches=270),
-        "fashion_dnn": partial(over_bare_loop, "fashion_dnn", folder, asked=0.75, rounds=11),
-        "softmax_regression": partial(over_bare_loop, "softmax_regression", folder, asked=0.35, rounds=21),
-        "softmax_calls": partial(
-            over_bare_loop, "softmax_regression", folder, asked=0.60, rounds=21, steps_per_call=SOFTMAX_STEPS
+        "fashion_cnn": partial(over, "bare loop", cnn, asked=0.98, rounds=3),
+        "resnet18": partial(over, "bare loop", task["resnet18"], asked=0.98, rounds=5),
+        "fashion_dnn": partial(over, "bare loop", dnn, asked=0.90, rounds=11),
+        "softmax_regression": partial(over, "bare loop", softmax, asked=0.38, rounds=21),
+        "softmax_calls": partial(over, "bare loop", softmax.but(CALLS), asked=0.60, rounds=21),
+        "gate_xor_mlp": partial(over, "bare loop", task["gate_xor_mlp"], asked=0.60, rounds=5),
+        "published": partial(over, "published loop", dnn, asked=3.0, rounds=5),
+        "plain_dnn": partial(over, "plain Lightning", dnn, asked=4.0, rounds=5),
+        "plain_softmax": partial(over, "plain Lightning", softmax, asked=4.0, rounds=5),
+        "fast": partial(run, "seconds", "fashion_cnn", "published loop", overrides=("trainer=fast",), asked=2.0),
+        "dataset_size": partial(
+            over_size, dnn, scratch, asked=1.05, rounds=3, picture=pictures / "bench_dataset_size.png"
         ),
-        "gate_xor_mlp": partial(over_bare_gate, asked=0.60, rounds=11),
-        "published": partial(over_published_loop, "fashion_dnn", folder, asked=2.5, rounds=5),
+        "batch_size": partial(over_batch_size, dnn, rounds=3, picture=pictures / "bench_batch_size.png"),
         "catdog": partial(over_published_transfer, folder, asked=1.5, rounds=3),
-        "checkpoints": partial(over_itself, "fashion_dnn", folder, "checkpoints", asked=1.05, rounds=11),
-        "guard": partial(over_itself, "fashion_dnn", folder, "guard", asked=1.01, rounds=21),
-        "callbacks": partial(share_of_epoch, "fashion_cnn", folder, asked=3.0, rounds=5),
+        "checkpoints": partial(over_itself, dnn, "checkpoints", asked=1.05, rounds=11),
+        "guard": partial(over_itself, dnn, "guard", asked=1.01, rounds=21),
+        "callbacks": partial(share_of_epoch, cnn, asked=3.0, rounds=5),
         "help": partial(answers, ["--help"], asked=0.6, rounds=7),
         "cfg": partial(answers, ["--cfg", "job"], asked=0.6, rounds=7),
         "memory_cnn": partial(peak, "fashion_cnn", folder, times=4, rounds=1),
         "memory_dnn": partial(peak, "fashion_dnn", folder, times=4, rounds=1),
+        **{
+            f"whole_{net}_{figure}": partial(run, figure, net, "published loop")
+            for net in ("softmax_regression", "fashion_dnn", "fashion_cnn", "resnet18")
+            for figure in UNITS
+        },
     }
 
 
@@ -76,13 +130,6 @@ def show(rows: list[Row], caption: str) -> None:
     for row in rows:
         table.add_row(*row.cells())
     Console(width=160, highlight=False).print(table)
-
-
-def write(rows: list[Row], path: Path) -> None:
-    """Write the rows as CSV."""
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([HEADER, *(row.cells() for row in rows)])
 
 
 if __name__ == "__main__":

@@ -21,28 +21,27 @@ from src.run.quiet import quiet
 from src.run.record import Record
 from src.train import train
 from tests.benchmarks.row import Row
-from tests.benchmarks.speed import BATCH_SIZE, Turns
+from tests.benchmarks.task import Task
+from tests.benchmarks.turns import Turns
 
 SHOWN = ("predictions", "figures", "hparams")
 
 
-def share_of_epoch(model: str, data_dir: Path, *, asked: float, rounds: int) -> Row:
+def share_of_epoch(task: Task, *, asked: float, rounds: int) -> Row:
     """Percent of an epoch that predictions, pictures and the HPARAMS row take, once a run."""
     register()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # as conf/hydra/job_logging/run.yaml does
-    settings = [f"model={model}", "data=fashionmnist", "trainer=cpu", f"data.batch_size={BATCH_SIZE}"]
+    settings = [*task.run, "trainer=cpu", "trainer.max_epochs=1"]
     with tempfile.TemporaryDirectory() as folder, quiet():
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            config = plain(
-                compose("train", [*settings, "trainer.max_epochs=1", f"data_dir={data_dir}", f"run={folder}"])
-            )
+            config = plain(compose("train", [*settings, f"run={folder}"]))
         built, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
         shown = [build(config["callback"][name]) for name in SHOWN]
         trainer.callbacks = [callback for callback in trainer.callbacks if type(callback) not in map(type, shown)]
         turns = Turns(lambda: None)
         trainer.callbacks.insert(0, turns)
         record = Record(Path(folder))
-        record.update(model=model, data="fashionmnist", seed=0, overrides=[])
+        record.update(model=task.name, data="fashionmnist", seed=0, overrides=[])
         train(built, data, trainer, record=record, monitor=config["monitor"], mode=config["mode"])
         without = trainer.callbacks
         added = [
@@ -52,7 +51,7 @@ def share_of_epoch(model: str, data_dir: Path, *, asked: float, rounds: int) -> 
     epoch_s = turns.run_seconds[0]
     sides = f"{median(added):.2f} s / {epoch_s:.1f} s; load {os.getloadavg()[0]:.1f}"
     return Row(
-        f"{model}: pictures, predictions and HPARAMS / an epoch",
+        f"{task.name}: pictures, predictions and HPARAMS / an epoch",
         [100 * seconds / epoch_s for seconds in added],
         asked,
         at_most=True,

@@ -12,11 +12,16 @@ def data_dir(scratch: Path) -> tuple[Path, str]:
     root = Path(os.environ.get("DATA_DIR", "data")).absolute()
     if (root / "FashionMNIST" / "raw" / "train-images-idx3-ubyte").is_file():
         return root, "real Fashion-MNIST"
-    folder = scratch / "FashionMNIST" / "raw"
+    write(scratch)
+    return scratch, "random bytes in the shape of Fashion-MNIST (set DATA_DIR for the real one)"
+
+
+def write(root: Path, times: int = 1) -> None:
+    """Write random bytes as the files of Fashion-MNIST, its training set as large as `times` the real one."""
+    folder = root / "FashionMNIST" / "raw"
     folder.mkdir(parents=True)
-    for part, samples in (("train", TRAIN_SAMPLES), ("t10k", TEST_SAMPLES)):
+    for part, samples in (("train", TRAIN_SAMPLES * times), ("t10k", TEST_SAMPLES)):
         images = struct.pack(">4i", 0x0803, samples, SIDE, SIDE) + os.urandom(samples * SIDE * SIDE)
         labels = struct.pack(">2i", 0x0801, samples) + bytes(byte % CLASSES for byte in os.urandom(samples))
         (folder / f"{part}-images-idx3-ubyte").write_bytes(images)
         (folder / f"{part}-labels-idx1-ubyte").write_bytes(labels)
-    return scratch, "random bytes in the shape of Fashion-MNIST (set DATA_DIR for the real one)"

@@ -83,15 +83,17 @@ def probe(model: str, data_dir: str | None = None) -> None:
     import torch
     import torch.utils.tensorboard
 
-    from tests.benchmarks.speed import BATCH_SIZE, CLASSES, NETS, SHAPE, loop
+    from tests.benchmarks.loops import Loop
+    from tests.benchmarks.task import CLASSES, tasks
 
     torch.set_num_threads(2)
     before = peak_bytes()
     if data_dir:
         run(model, data_dir)
     else:
-        batch = torch.rand(BATCH_SIZE, *SHAPE), torch.randint(0, CLASSES, (BATCH_SIZE,))
-        loop(NETS[model](SHAPE, CLASSES), lambda: repeat(batch), batches=30)()
+        task = tasks(Path())[model]
+        net, batch = task.net(), (torch.rand(task.batch_size, 1, 28, 28), torch.randint(CLASSES, (task.batch_size,)))
+        Loop(net, torch.nn.functional.cross_entropy, torch.optim.Adam(net.parameters()), lambda: repeat(batch, 30))()
     print(json.dumps({"before": before, "after": peak_bytes()}))
 
 

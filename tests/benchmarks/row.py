@@ -9,11 +9,14 @@ HEADER = ("what", "asked", "measured", "spread", "met", "sides")
 
 @dataclass(frozen=True)
 class Row:
-    """`values` are one measurement per round, ratios or numbers in `unit`; the median of them is what counts."""
+    """`values` are one measurement per round, ratios or numbers in `unit`; the median of them is what counts.
+
+    Where nothing is `asked`, the row tells and judges nothing.
+    """
 
     what: str
     values: Sequence[float]
-    asked: float
+    asked: float | None
     at_most: bool = False
     unit: str = ""
     sides: str = ""  # what stood against what, in absolute numbers
@@ -26,6 +29,8 @@ class Row:
     @property
     def met(self) -> bool:
         """Whether the median is what was asked."""
+        if self.asked is None:
+            return True
         return self.measured <= self.asked if self.at_most else self.measured >= self.asked
 
     def cells(self) -> tuple[str, ...]:
@@ -34,9 +39,9 @@ class Row:
         low, high = min(self.values), max(self.values)
         return (
             self.what,
-            f"{bound} {self.asked:.2f}{self.unit}",
+            "" if self.asked is None else f"{bound} {self.asked:.2f}{self.unit}",
             f"{self.measured:.2f}{self.unit}",
             f"{low:.2f} to {high:.2f} in {len(self.values)}",
-            "yes" if self.met else "NO",
+            "" if self.asked is None else "yes" if self.met else "NO",
             self.sides,
         )

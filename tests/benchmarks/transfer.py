@@ -22,7 +22,7 @@ from torchvision.datasets import ImageFolder
 
 from src.data.image_folder import image_folder
 from tests.benchmarks.row import Row
-from tests.benchmarks.speed import Turns, normal_run
+from tests.benchmarks.turns import Turns, normal_run
 
 EPOCHS, BATCH_SIZE, WORKERS = 13, 32, 8
 PHOTOGRAPHS, SIDES = 192, (500, 375)  # made where there are none: noise, as large as the real ones
