@@ -3,7 +3,6 @@
 import logging
 import math
 import shutil
-import signal
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +15,8 @@ from lightning.pytorch.loops.loop import _Loop
 
 from src.logger.csv import CSV
 from src.run.interrupt import Deferred, Interrupted
+from src.strategy.agreement import Agreement
+from src.strategy.ranks import gathered, highest
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,9 @@ class Checkpoint(RunsLast):
         self.every_s = math.inf if every_minutes is None else 60 * every_minutes
         self.best_value: float | None = None
         self.best_epoch: int | None = None
+        self._ranks = 1
+        self._rank = 0
+        self._agreement = Agreement()
         self._random: dict[str, Any] = {}
         self._scores: dict[str, Any] = {}
         self._signals = Deferred()
@@ -67,6 +71,7 @@ class Checkpoint(RunsLast):
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Go first at the start of a batch, and last in all else."""
+        self._ranks, self._rank = trainer.world_size, trainer.global_rank
         callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's, undeclared
         if self._between_batches not in callbacks:  # Lightning comes here again, as the list has grown by one
             callbacks.insert(0, self._between_batches)
@@ -77,7 +82,8 @@ class Checkpoint(RunsLast):
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Put a resumed run where it was, the random numbers after all that drew some while starting."""
-        _check_disk(self.folder, pl_module)
+        if trainer.is_global_zero:
+            _check_disk(self.folder, pl_module)
         if trainer.fit_loop.restarted_mid_epoch:
             _go_on_mid_epoch(trainer)
         elif trainer.fit_loop.restarted_on_epoch_end:
@@ -87,6 +93,7 @@ class Checkpoint(RunsLast):
             torch.cuda.set_rng_state_all(self._random["cuda"])
             self._random = {}
         self._saved_step, self._saved_s = trainer.global_step, time.monotonic()
+        self._agreement.start(trainer.global_step)
         self._signals.start()
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -103,8 +110,11 @@ class Checkpoint(RunsLast):
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """End here where a signal asked for it; the last epoch's checkpoint is written."""
         self._signals.stop()
-        if self._signals.number is not None:
-            raise Interrupted(self._signals.number)
+        number = self._signals.number or 0
+        if self._ranks > 1:
+            (number,) = highest(number)
+        if number:
+            raise Interrupted(number)
 
     def on_exception(self, *args: object) -> None:
         """Give the signals back."""
@@ -113,14 +123,17 @@ class Checkpoint(RunsLast):
     def state_dict(self) -> dict[str, Any]:
         """The best score so far and the states of torch's generators: a resumed run forgets neither."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-        random = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        random: Any = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        if self._ranks > 1:
+            random = gathered(random)
         return {"best_value": self.best_value, "best_epoch": self.best_epoch, "random": random}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take up what the resumed run had."""
         self.best_value = state_dict["best_value"]
         self.best_epoch = state_dict["best_epoch"]
-        self._random = state_dict["random"]
+        random = state_dict["random"]
+        self._random = random[self._rank % len(random)] if isinstance(random, list) else random
 
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -152,14 +165,20 @@ class Checkpoint(RunsLast):
         if batch_idx % trainer.accumulate_grad_batches:
             return
         steps = trainer.global_step - self._saved_step
-        is_due = steps >= self.every_n_steps or time.monotonic() - self._saved_s >= self.every_s
-        ends = self._signals.number is not None
-        if trainer.world_size > 1:  # all ranks do the same, whoever's clock or signal it is
-            is_due, ends = (trainer.strategy.reduce_boolean_decision(flag, all=False) for flag in (is_due, ends))
-        if steps and (is_due or ends):
+        is_due, number = self._asked_for(trainer.global_step)
+        if steps and (is_due or steps >= self.every_n_steps or number):
             self._save_last(trainer)
-        if ends:
-            raise Interrupted(self._signals.number or signal.SIGTERM)
+        if number:
+            raise Interrupted(number)
+
+    def _asked_for(self, step: int) -> tuple[int, int]:
+        """Return whether the clock asks for a checkpoint, and the number of the signal to end the run, 0 for none."""
+        if not self._agreement.is_due(step):  # in one process it always is
+            return 0, 0
+        is_due, number = int(time.monotonic() - self._saved_s >= self.every_s), self._signals.number or 0
+        if self._ranks > 1:
+            is_due, number = self._agreement.highest(step, is_due, number)
+        return is_due, number
 
     def _save_last(self, trainer: lightning.Trainer) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt")

@@ -7,10 +7,13 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
+from src.data.batches import Batches
 from src.data.module import Data
 from src.logger.tensorboard import writer
+from src.strategy.ranks import gathered_rows
 
 
 class Embeddings(lightning.Callback):
@@ -29,28 +32,40 @@ class Embeddings(lightning.Callback):
         """Listen at the last linear layer."""
         model: Any = pl_module
         layers = [layer for layer in model.net.modules() if isinstance(layer, nn.Linear)]
-        if writer(trainer) is None or not isinstance(trainer.datamodule, Data) or not layers:  # type: ignore[attr-defined]
+        shows = any(isinstance(logger, TensorBoardLogger) for logger in trainer.loggers)
+        if not shows or not isinstance(trainer.datamodule, Data) or not layers:  # type: ignore[attr-defined]
             return
         model.runner = None  # of several devices, which would be heard in any order
         self._features = []
         self._hook = layers[-1].register_forward_pre_hook(self._hear)
 
     def on_test_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, *args: Any
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        *args: Any,
     ) -> None:
         """Keep what was heard of the batch, where it is a row per sample: a net on a graph looks at every node."""
         heard, self._heard = self._heard, None
-        if heard is not None and len(heard) == len(batch[1]) and sum(map(len, self._features)) < self.samples:
-            self._features.append(heard.detach().float().flatten(1).cpu())
+        if heard is None or len(heard) != len(batch[1]) or sum(map(len, self._features)) >= self.samples:
+            return
+        features_BD = heard.detach().float().flatten(1).cpu()
+        loader = trainer.test_dataloaders
+        if isinstance(loader, Batches) and loader.ranks > 1:
+            (features_BD,) = gathered_rows(features_BD[: loader.count(batch_idx)])
+        self._features.append(features_BD)
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write what was heard."""
-        events = writer(trainer)
-        if self._hook is None or events is None:
+        if self._hook is None:
             return
         self._hook.remove()
         self._hook = None
-        if not self._features:
+        events = writer(trainer)
+        if not self._features or events is None:
             return
         data: Data = trainer.datamodule  # type: ignore[attr-defined]
         features_ND = torch.cat(self._features)[: self.samples]
@@ -64,7 +79,7 @@ class Embeddings(lightning.Callback):
 def _shown(data: Data, samples: int) -> tuple[list[str], Tensor | None]:
     """Return the label of each of the first test samples, and their pixels in [0, 1] where they have some."""
     targets, images = [], []
-    for x_B, target_B in data.in_order("test").each():
+    for x_B, target_B in data.in_order("test", whole=True).each():
         targets += target_B.tolist()
         images.append(data.normalize.invert(x_B).cpu())
         if len(targets) >= samples:

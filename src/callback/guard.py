@@ -6,12 +6,14 @@ from typing import Any, NoReturn
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.utils import get_total_norm
 
 from src.data.batches import Batches
+from src.strategy.ranks import gathered, highest
 
 EVERY_N_STEPS = 50  # on a GPU, where each look makes the host wait for the device
+FINITE = "the batch run again gives finite outputs"
 CURE = "the checkpoints are those before it; a lower optimizer.lr or trainer.gradient_clip_val=1 may help"
 
 
@@ -24,7 +26,8 @@ class Guard(lightning.Callback):
 
     The bad update is never made, and no checkpoint is written of weights that are not finite. On the CPU the host looks
     at each loss. On a GPU with a fused optimizer the device remembers: updates are skipped from the first bad loss on,
-    and the host looks every `every_n_steps` batches, then replays the first bad one.
+    and the host looks every `every_n_steps` batches, then replays the first bad one. Where several processes share the
+    work, a bad loss in one of them stops them all, with its words.
     """
 
     def __init__(self, *, every_n_steps: int | None = None):
@@ -34,13 +37,14 @@ class Guard(lightning.Callback):
             )
         self.every_n_steps = every_n_steps
         self._every = 1
+        self._ranks = 1
         self._batch: Any = None
         self._batch_idx = -1
         self._steps: list[int] = []  # done before each batch since the host looked last
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Choose how often to look; let the device skip bad updates where it is not at each step."""
-        device = pl_module.device
+        self._ranks, device = trainer.world_size, pl_module.device
         self._every = self.every_n_steps or (1 if device.type == "cpu" else EVERY_N_STEPS)
         is_fused = all(group.get("fused") for optimizer in trainer.optimizers for group in optimizer.param_groups)
         is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None  # it sets found_inf itself
@@ -63,12 +67,17 @@ class Guard(lightning.Callback):
     ) -> None:
         """Look at the loss, or let the device remember that it was bad."""
         if self._every == 1:
-            if not math.isfinite(loss.item()):
+            is_bad = not math.isfinite(loss.item())
+            if self._ranks > 1:
+                (is_bad,) = map(bool, highest(is_bad))
+            if is_bad:
                 self._stop(trainer, pl_module, bad=1)
             del self._steps[:-1]
             return
         self._sum.add_(loss.detach(), alpha=0)  # 0 until the first NaN or infinity, NaN ever after
         torch.ne(self._sum, self._sum, out=self._is_bad)
+        if self._ranks > 1:
+            distributed.all_reduce(self._is_bad, op=distributed.ReduceOp.MAX)
         self._bad.add_(self._is_bad)
 
     def on_train_batch_end(
@@ -91,7 +100,10 @@ class Guard(lightning.Callback):
     ) -> None:
         """Let no checkpoint be written of weights that are not finite: a finite loss can have infinite gradients."""
         self._ask(trainer, pl_module)
-        if not math.isfinite(get_total_norm(pl_module.parameters()).item()) and (name := bad_weights(pl_module)):
+        name = None if math.isfinite(get_total_norm(pl_module.parameters()).item()) else bad_weights(pl_module)
+        if self._ranks > 1:  # which may have parts of the weights each
+            name = next(filter(None, gathered(name)), None)
+        if name:
             raise DivergenceError(f"{name} is not finite after step {trainer.global_step}: {CURE}")
 
     def _ask(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
@@ -110,15 +122,28 @@ class Guard(lightning.Callback):
             loader.start = batch_idx
             batch = next(iter(loader))
         where = f"step {step + 1}, batch {batch_idx} of epoch {trainer.current_epoch}, both from 0"
-        raise DivergenceError(f"the loss is not finite at {where}: {culprit(module, batch, batch_idx)}: {CURE}")
+        found = culprit(module, batch, batch_idx)
+        if self._ranks > 1:
+            found = _of_all(found)
+        raise DivergenceError(f"the loss is not finite at {where}: {found or FINITE}: {CURE}")
 
 
-def culprit(module: lightning.LightningModule, batch: Any, batch_idx: int) -> str:
-    """What is not finite first: the weights, the batch, or a layer's output when the training step runs again."""
+def _of_all(found: str | None) -> str | None:
+    """Return what the first process that found anything says."""
+    all_found = gathered(found)
+    return next((f"process {rank}: {words}" for rank, words in enumerate(all_found) if words), None)
+
+
+def culprit(module: lightning.LightningModule, batch: Any, batch_idx: int) -> str | None:
+    """What is not finite first: the weights, the batch, or a layer's output when the training step runs again.
+
+    None where all is finite. The step runs in any case: other processes may wait in it.
+    """
+    already = None
     if name := bad_weights(module):
-        return f"{name} is not finite already"
-    if any(isinstance(part, Tensor) and not part.isfinite().all() for part in batch):
-        return "the batch itself is not finite"
+        already = f"{name} is not finite already"
+    elif any(isinstance(part, Tensor) and not part.isfinite().all() for part in batch):
+        already = "the batch itself is not finite"
     found: list[str] = []
 
     def look(name: str, layer: nn.Module, inputs: Any, output: Any) -> None:  # the layer may be a replica
@@ -132,7 +157,7 @@ def culprit(module: lightning.LightningModule, batch: Any, batch_idx: int) -> st
         module.training_step(batch, batch_idx)
     for handle in handles:
         handle.remove()
-    return found[0] if found else "the batch run again gives finite outputs"
+    return already or (found[0] if found else None)
 
 
 def bad_weights(module: nn.Module) -> str | None:

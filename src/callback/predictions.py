@@ -3,10 +3,9 @@
 Shapes: N samples, B batch, K classes, G points of a curve.
 """
 
-import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from heapq import nlargest
 from itertools import islice
 from pathlib import Path
@@ -18,11 +17,11 @@ import torch
 from torch import Tensor
 
 from src.callback.checkpoint import Checkpoint
+from src.data.batches import Batches
 from src.data.module import Data
 from src.run.checkpoint import load_weights
 from src.run.predictions import Table
-
-log = logging.getLogger(__name__)
+from src.strategy.ranks import gathered_rows
 
 CURVE_POINTS = 281  # of the net's output over its one input
 
@@ -31,7 +30,8 @@ class Predictions(lightning.Callback):
     """Writes `folder/test.csv` while the test goes on, and the images of its worst `mistakes` to mistakes.npz.
 
     Where there are two classes or a number to predict, also train.csv and val.csv, of the first `samples` of each.
-    For a number that follows from one number also curve.csv, the net's output over the range of the data.
+    For a number that follows from one number also curve.csv, the net's output over the range of the data. Where several
+    processes share the work, the first one writes what all of them say.
     """
 
     def __init__(self, folder: str, *, mistakes: int = 25, samples: int = 20_000):
@@ -55,20 +55,30 @@ class Predictions(lightning.Callback):
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open test.csv."""
         data = _data(trainer)
-        self._test = Said(self.folder, data, "test", mistakes=self.mistakes) if data else None
+        self._test = None
+        if data and trainer.is_global_zero:
+            self._test = Said(self.folder, data, "test", mistakes=self.mistakes)
 
     def on_test_batch_end(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, *args: Any
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        *args: Any,
     ) -> None:
         """Write a row per sample."""
+        said = _whole(outputs, batch[1], trainer.test_dataloaders, batch_idx) if _data(trainer) else ()
         if self._test:
-            self._test.add(outputs, batch[1])
+            self._test.add(*said)
 
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Close test.csv; keep the images of the worst mistakes."""
         said, self._test = self._test, None
         path = self.folder / "mistakes.npz"
-        path.unlink(missing_ok=True)
+        if trainer.is_global_zero:
+            path.unlink(missing_ok=True)
         if said is None:
             return
         said.table.close()
@@ -87,16 +97,21 @@ class Predictions(lightning.Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Data, split: str
     ) -> None:
         batches = data.in_order(split)
-        said = Said(self.folder, data, split)
-        with said.table:
-            for x_B, target_B in islice(batches.each(), math.ceil(self.samples / batches.batch_size)):
-                said.add(_predict(trainer, module, x_B), target_B)
+        said = Said(self.folder, data, split) if trainer.is_global_zero else None
+        with said.table if said else nullcontext():
+            wanted = islice(batches.each(), math.ceil(self.samples / batches.batch_size))
+            for number, (x_B, target_B) in enumerate(wanted):
+                rows = _whole(_predict(trainer, module, x_B), target_B, batches, number)
+                if said:
+                    said.add(*rows)
 
     def _write_curve(self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Data) -> None:
         parts = [data.samples(split, range(len(data.indices[split]))) for split in ("train", "val")]
         low, high = around(torch.cat([part_N1 for part_N1 in parts if len(part_N1)]))
         input_G1 = torch.linspace(low, high, CURVE_POINTS).unsqueeze(1)
         prediction_G = _predict(trainer, module, data.normalize(input_G1))
+        if not trainer.is_global_zero:
+            return
         with Table(self.folder / "curve.csv", data.axes) as table:
             table.add(zip(input_G1.flatten().tolist(), prediction_G.tolist(), strict=True))
 
@@ -160,12 +175,17 @@ def around(values: Tensor) -> tuple[float, float]:
 
 
 def _data(trainer: lightning.Trainer) -> Data | None:
-    """The data, where they are ours and all of a split's samples come to this process."""
+    """The data, where they are ours."""
     data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning's own, undeclared
-    if trainer.world_size > 1:
-        log.info("predictions are not kept: each of the %d processes sees a part of them", trainer.world_size)
-        return None
     return data if isinstance(data, Data) else None
+
+
+def _whole(scored_B: Tensor, target_B: Tensor, loader: Any, number: int) -> Sequence[Tensor]:
+    """Return what all processes say of batch `number` of `loader`, and what is true, in the order of its samples."""
+    if not isinstance(loader, Batches) or loader.ranks == 1:
+        return scored_B, target_B
+    count = loader.count(number)
+    return gathered_rows(scored_B[:count], target_B[:count])
 
 
 def _is_curve(data: Data) -> bool:

@@ -78,6 +78,8 @@ class ProgressBar(lightning.Callback):
 
     def _line(self, trainer: lightning.Trainer) -> None:
         """Write the scores of the epoch that is over; on a terminal the line stays above the bar."""
+        if not trainer.is_global_zero:
+            return
         line = f"epoch {trainer.current_epoch}  {scores(trainer)}  {time.monotonic() - self.epoch_start_s:.1f} s"
         if self.bar is None:
             log.info(line)

@@ -1,16 +1,21 @@
 """Keeps run.json up to date while a run trains, so that a killed run still says how far it came."""
 
+import logging
 import time
 from typing import Any
 
 import lightning
 
+from src.data.batches import Batches
 from src.data.module import Data
+from src.model.supervised import lr_factor
 from src.run.record import Record
+
+log = logging.getLogger(__name__)
 
 
 class Recorder(lightning.Callback):
-    """Writes epochs, steps, scores, parameters and training speed to `record` after each epoch."""
+    """Writes epochs, steps, scores, parameters and training speed to `record` after each epoch; one process does it."""
 
     def __init__(self, record: Record):
         self.record = record
@@ -21,6 +26,8 @@ class Recorder(lightning.Callback):
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the number of parameters, and what the data is."""
+        if not trainer.is_global_zero:
+            return
         sizes = [(p.numel(), p.requires_grad) for p in pl_module.parameters()]
         trainable = sum(size for size, learns in sizes if learns)
         self.record.update(parameters={"total": sum(size for size, _ in sizes), "trainable": trainable})
@@ -31,7 +38,9 @@ class Recorder(lightning.Callback):
         self._fingerprint(trainer)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the clock, in the midst of an epoch where the run is resumed there."""
+        """Start the clock, in the midst of an epoch where the run is resumed there; say how the work is shared."""
+        if trainer.world_size > 1 and trainer.is_global_zero:
+            self.record.update(processes=sharing(trainer, pl_module))
         self._calls = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         self._resumed_s = time.monotonic()
 
@@ -66,13 +75,30 @@ class Recorder(lightning.Callback):
         self._update(trainer)
 
     def _fingerprint(self, trainer: lightning.Trainer) -> None:
-        if isinstance(data := trainer.datamodule, Data):  # type: ignore[attr-defined]  # Lightning sets it without declaring it
+        data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it
+        if isinstance(data, Data) and trainer.is_global_zero:
             self.record.update(data_fingerprint=data.fingerprints())
 
     def _update(self, trainer: lightning.Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
         epochs = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]  # right after an early stop too
         speed = {"samples_per_second": round(self.samples / self.seconds, 1)} if self.seconds else {}
         self.record.update(epochs=epochs, steps=trainer.global_step, metrics=scores(trainer), **speed)
+
+
+def sharing(trainer: lightning.Trainer, module: lightning.LightningModule) -> dict[str, Any]:
+    """Say in one line, and return, how several processes share the work: the batches and the learning rate."""
+    loader, scale_lr = trainer.train_dataloader, getattr(module, "scale_lr", "none")
+    ranks, rate = trainer.world_size, trainer.optimizers[0].defaults.get("lr")
+    found: dict[str, Any] = {"number": ranks, "lr_factor": lr_factor(scale_lr, ranks)}
+    batches = "a loader that is not ours decides who gets what"
+    if isinstance(loader, Batches):
+        found["effective_batch"] = loader.batch_size * trainer.accumulate_grad_batches
+        share = f"{loader.share}" + (f" or {loader.share + 1}" if loader.batch_size % ranks else "")
+        batches = f"{share} samples of each batch of {loader.batch_size}, effective batch {found['effective_batch']}"
+    log.info("%d processes: %s; learning rate %s (optimizer.scale_lr=%s)", ranks, batches, rate, scale_lr)
+    return found
 
 
 def scores(trainer: lightning.Trainer) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class Samples(lightning.Callback):
         events, data = writer(trainer), trainer.datamodule  # type: ignore[attr-defined]  # Lightning's own, undeclared
         if events is None or not isinstance(data, Data) or len(data.shape) != 3:
             return
-        for tag, batches in (("samples", data.in_order("train")), ("samples augmented", data.train_dataloader())):
+        shown = {"samples": data.in_order("train", whole=True), "samples augmented": data.train_dataloader(whole=True)}
+        for tag, batches in shown.items():
             events.add_image(f"train/{tag}", self._grid(data, batches), trainer.global_step)
 
     def _grid(self, data: Data, batches: Batches) -> Tensor:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from src.data.mix import Mix
 from src.data.prepare import Augment, generator
+from src.data.shard import Part, Shard
 
 Batch = tuple[Tensor, Tensor]
 ORDER, AUGMENT, MIX = 0, 1, 2  # what a generator is for, so that the two never share their numbers
@@ -60,7 +61,9 @@ class Order:
 class Batches:
     """Iterates over the (x, y) batches of one epoch, augmented and normalised; over lists of `steps_per_call` of them.
 
-    `fetch` says where the stored samples come from. With `steps_per_call` 1 there are no lists.
+    `fetch` says where the stored samples come from. With `steps_per_call` 1 there are no lists. Where several processes
+    share the work, `batch_size` is that of all of them together and `shard` says what is served here: the parts of all
+    processes are, with the same augmentation, the batch of one.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Batches:
         augment: Augment | None = None,
         mix: Mix | None = None,
         steps_per_call: int = 1,
+        shard: Shard | None = None,
     ):
         self.fetch = fetch
         self.sampler = order  # the name under which Lightning looks for `set_epoch`
@@ -85,6 +89,7 @@ class Batches:
         self.mix = mix
         self.start = 0  # of the next iteration alone: the calls that a resumed epoch has had
         self.steps_per_call = steps_per_call
+        self.shard = shard
 
     def __len__(self) -> int:
         """The number of calls that an epoch takes: of batches, where a call takes one."""
@@ -102,9 +107,28 @@ class Batches:
 
     @property
     def smallest(self) -> int:
-        """The number of samples in the smallest batch."""
+        """The number of samples in the smallest batch, or in the smallest part of it."""
         left = len(self.sampler.indices_N) % self.batch_size
-        return left if left and not self.drop_last else self.batch_size
+        return max(1, left // self.ranks) if left and not self.drop_last else self.share
+
+    @property
+    def ranks(self) -> int:
+        """The number of processes that share each batch."""
+        return self.shard.ranks if self.shard else 1
+
+    @property
+    def share(self) -> int:
+        """The number of samples that each process has of a full batch; some have one more."""
+        return self.batch_size // self.ranks
+
+    def size(self, number: int) -> int:
+        """Return the number of samples in batch `number` of an epoch, those of all processes together."""
+        done = number % self._per_pass * self.batch_size
+        return min(self.batch_size, len(self.sampler.indices_N) - done)
+
+    def count(self, number: int) -> int:
+        """Return how many of the samples in batch `number` are to be counted in this process."""
+        return self.shard.count(self.size(number)) if self.shard else self.size(number)
 
     def __iter__(self) -> Iterator[Any]:  # of Batch, or of list[Batch] where a call takes several
         batches = self.each()
@@ -118,11 +142,21 @@ class Batches:
         start, self.start = self.start * self.steps_per_call, 0
         passes = self.sampler().split(len(self.sampler.indices_N))
         indices = [index_B for pass_N in passes for index_B in pass_N.split(self.batch_size)[: self._per_pass]]
-        for step, (x_B, y_B) in enumerate(self.fetch(indices[start:]), start):
+        parts = (
+            [self._part(self.shard, len(index_B), step) for step, index_B in enumerate(indices)] if self.shard else []
+        )
+        cut = [index_B[part.rows] for index_B, part in zip(indices, parts, strict=True)] if self.shard else indices
+        for step, (x_B, y_B) in enumerate(self.fetch(cut[start:]), start):
+            part = parts[step] if parts else None
             if self.augment:
-                x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step))
+                x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step), part)
             x_B = self.normalize(x_B)
-            yield self.mix(x_B, y_B, generator(seed, MIX, epoch, step)) if self.mix else (x_B, y_B)
+            yield self.mix(x_B, y_B, generator(seed, MIX, epoch, step), part) if self.mix else (x_B, y_B)
+
+    def _part(self, shard: Shard, samples: int, step: int) -> Part:
+        """Return the rows of a batch that are fetched here."""
+        part, random = shard.part(samples), generator(self.sampler.seed, MIX, self.sampler.epoch, step)
+        return self.mix.with_partners(part, random) if self.mix else part
 
 
 def from_memory(images_N: Tensor, target_N: Tensor) -> Fetch:

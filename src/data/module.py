@@ -19,6 +19,7 @@ from src.data.choose import choose, class_numbers
 from src.data.fingerprint import fingerprint
 from src.data.mix import Mix
 from src.data.prepare import Augment, Normalize, fit, from_pil, resize
+from src.data.shard import Shard, too_small
 from src.data.split import cut
 from src.data.stored import Resized, stored
 
@@ -48,6 +49,9 @@ class Data(lightning.LightningDataModule):
     that stream where `in_memory` is false, or "auto" and the samples are no tensor that fits. `on_bad_file` says
     whether a file that is no image is an error, stop, or left out, skip. Where samples are the nodes of a `graph`, the
     net gets it whole. `axes` say on pictures what the one input and the target of a regression are, with their units.
+
+    `batch_size` is the number of samples in an optimizer's batch, however many processes there are: each gets its part
+    of every batch, in training and in evaluation, and the parts together are the batch of one process.
     """
 
     def __init__(
@@ -135,11 +139,21 @@ class Data(lightning.LightningDataModule):
         self._stored: dict[str, tuple[Images, Tensor, Tensor]] = {}
         self._fingerprints: dict[str, str] = {}
 
+    def prepare_data(self) -> None:
+        """Read on one process of each machine before the others do, which then find what it downloaded."""
+        if self.trainer and self.trainer.world_size > 1:
+            assert self.trainer.state.fn
+            self._check_ranks()
+            for split in STAGES[self.trainer.state.fn.value]:
+                if split in self.splits:
+                    self._read(self._source(split))
+
     def setup(self, stage: str) -> None:
         """Read and verify what the stage needs: train and val for `fit` and `validate`, test for `test`; each once.
 
         `indices` then says which samples of its official split each split is.
         """
+        self._check_ranks()
         for split in STAGES[stage]:
             if split not in self.splits:
                 if split == stage:
@@ -152,9 +166,10 @@ class Data(lightning.LightningDataModule):
         if stage == "fit":
             self._check_batches()
 
-    def train_dataloader(self) -> Batches:
-        """Shuffled, augmented batches."""
-        return self._batches("train", shuffle=self.shuffle, passes=self.passes, drop_last=self.drop_last, trains=True)
+    def train_dataloader(self, *, whole: bool = False) -> Batches:
+        """Shuffled, augmented batches; `whole` where this process is to have all of each."""
+        order: dict[str, Any] = {"shuffle": self.shuffle, "passes": self.passes, "drop_last": self.drop_last}
+        return self._batches("train", trains=True, whole=whole, **order)
 
     def val_dataloader(self) -> Batches | list[Batches]:
         """Every sample of the validation split once, in order; no loader where the split is empty."""
@@ -164,9 +179,12 @@ class Data(lightning.LightningDataModule):
         """Every sample of the test split once, in order."""
         return self.in_order("test")
 
-    def in_order(self, split: str) -> Batches:
-        """Every sample of a split that is set up once, in order, as it is: the training split's unaugmented, too."""
-        return self._batches(split)
+    def in_order(self, split: str, *, whole: bool = False) -> Batches:
+        """Every sample of a split that is set up once, in order, as it is: the training split's unaugmented, too.
+
+        `whole` where this process is to have all of each batch, and not its part of it.
+        """
+        return self._batches(split, whole=whole)
 
     def samples(self, split: str, positions: Sequence[int]) -> Tensor:
         """Return stored samples of a split, before normalisation: (N, C, H, W), mostly uint8, or (N, D)."""
@@ -239,9 +257,7 @@ class Data(lightning.LightningDataModule):
     def _prepared(self, split: str) -> tuple[Images, Tensor, Tensor]:
         """Return stored samples, their targets, and which rows of them are the split's."""
         source = self._source(split)
-        if source not in self._sources:
-            self._sources[source] = self.originals(source)
-        images, target_N = self._sources[source]
+        images, target_N = self._read(source)
         rows_N = self._cut(source, len(target_N))[split]
         self.indices[split] = rows_N
         if not len(rows_N):
@@ -260,6 +276,12 @@ class Data(lightning.LightningDataModule):
         self._check_shape(images, crops=crops)
         return images, target_N, rows_N
 
+    def _read(self, source: str) -> tuple[Images, Tensor]:
+        """Return the samples and targets of an official split, read once."""
+        if source not in self._sources:
+            self._sources[source] = self.originals(source)
+        return self._sources[source]
+
     def _cut(self, source: str, samples: int) -> dict[str, Tensor]:
         """Return which samples of an official split go to which of ours."""
         everything_N = torch.arange(samples)
@@ -274,6 +296,16 @@ class Data(lightning.LightningDataModule):
                 raise ValueError(f"data.{name}_fraction={fraction} of {samples} samples is none: raise it, or set 0")
         return parts
 
+    def _shard(self) -> Shard | None:
+        """Return the part of every batch that this process has; None where it is alone."""
+        ranks = self.trainer.world_size if self.trainer else 1
+        return Shard(self.trainer.global_rank, ranks) if self.trainer and ranks > 1 else None
+
+    def _check_ranks(self) -> None:
+        shard = self._shard()
+        if shard and self.batch_size < shard.ranks:
+            raise ValueError(too_small(self.batch_size, shard.ranks))
+
     def _check_batches(self) -> None:
         samples = len(self.indices["train"])
         if not samples or (self.drop_last and samples < self.batch_size):
@@ -283,7 +315,14 @@ class Data(lightning.LightningDataModule):
             )
 
     def _batches(
-        self, split: str, *, shuffle: bool = False, passes: int = 1, drop_last: bool = False, trains: bool = False
+        self,
+        split: str,
+        *,
+        shuffle: bool = False,
+        passes: int = 1,
+        drop_last: bool = False,
+        trains: bool = False,
+        whole: bool = False,
     ) -> Batches:
         images, target_N, rows_N = self._stored[split]
         return Batches(
@@ -295,6 +334,7 @@ class Data(lightning.LightningDataModule):
             augment=self.augment if trains else None,
             mix=self.mix if trains else None,
             steps_per_call=getattr(self.trainer, "steps_per_call", 1) if trains else 1,  # of src.trainer alone
+            shard=None if whole else self._shard(),
         )
 
     def _fetch(self, images: Images, target_N: Tensor) -> Fetch:

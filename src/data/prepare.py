@@ -13,6 +13,8 @@ from PIL.Image import Image, fromarray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
+from src.data.shard import Part
+
 
 def generator(*key: int) -> torch.Generator:
     """A CPU generator that is a function of the integers in `key` (>= 0): seed, epoch, step."""
@@ -77,25 +79,30 @@ class Augment:
     def __bool__(self) -> bool:
         return self.crop_padding > 0 or self.horizontal_flip or self.random_resized_crop is not None
 
-    def __call__(self, x_BCHW: Tensor, random: torch.Generator) -> Tensor:
+    def __call__(self, x_BCHW: Tensor, random: torch.Generator, part: Part | None = None) -> Tensor:
         """Return a batch of the same dtype, and of the same shape but for the resized crop.
 
-        The numbers come from `random`, on the CPU, so that every device sees the same.
+        The numbers come from `random`, on the CPU, so that every device sees the same. Of a `part` of a batch they are
+        those that its rows have in the whole.
         """
+        rows = part.rows if part else slice(None)
+        samples = part.samples if part else len(x_BCHW)
         if self.random_resized_crop:
-            boxes_B4 = _boxes(len(x_BCHW), x_BCHW.shape[-2:], self.random_resized_crop, random)
+            boxes_B4 = _boxes(samples, x_BCHW.shape[-2:], self.random_resized_crop, random)[rows]
             crops = [
                 F.resized_crop(x_CHW, *box, list(self.size), antialias=True)
                 for x_CHW, box in zip(x_BCHW, boxes_B4.tolist(), strict=True)
             ]
             x_BCHW = torch.stack(crops)
-        return self._shifted(x_BCHW, random) if self.crop_padding or self.horizontal_flip else x_BCHW
+        if not self.crop_padding and not self.horizontal_flip:
+            return x_BCHW
+        offset_B2 = torch.randint(0, 2 * self.crop_padding + 1, (samples, 2), generator=random)[rows]
+        flip_B = (torch.rand(samples, generator=random)[rows] < 0.5) & self.horizontal_flip
+        return self._shifted(x_BCHW, offset_B2, flip_B)
 
-    def _shifted(self, x_BCHW: Tensor, random: torch.Generator) -> Tensor:
+    def _shifted(self, x_BCHW: Tensor, offset_B2: Tensor, flip_B: Tensor) -> Tensor:
         B, C, H, W = x_BCHW.shape
         pad = self.crop_padding
-        offset_B2 = torch.randint(0, 2 * pad + 1, (B, 2), generator=random)
-        flip_B = (torch.rand(B, generator=random) < 0.5) & self.horizontal_flip
         padded_BCHW = torch.nn.functional.pad(x_BCHW, [pad] * 4) if pad else x_BCHW
         row_BH = offset_B2[:, :1] + torch.arange(H)
         column_BW = offset_B2[:, 1:] + torch.where(flip_B[:, None], torch.arange(W).flip(0), torch.arange(W))

@@ -3,12 +3,15 @@
 Shapes: N samples, B batch, S batches seen at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
+
+from src.strategy.ranks import gathered
 
 MAX_PENDING = 100  # batches kept until the metrics see them at once: a bound on memory
 
@@ -17,7 +20,8 @@ class Meter(nn.Module):
     """Collects (loss, output, target) of batches, which the metrics see many at a time.
 
     `flush` gives the scores since the last flush, `compute` those since the last reset. `predict` turns outputs into
-    what the metrics score, such as probabilities.
+    what the metrics score, such as probabilities. Where several processes share the work (`ranks`), all of them have to
+    ask for scores at the same place, and get the scores of what all of them added.
     """
 
     def __init__(self, metrics: MetricCollection, predict: Callable[[Tensor], Tensor]):
@@ -25,6 +29,8 @@ class Meter(nn.Module):
         self.whole = _Scores(metrics)
         self.point = _Scores(metrics.clone())
         self.predict = predict
+        self.ranks = 1
+        self._seen = 0
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def add(self, loss: Tensor, output_B: Tensor, target_B: Tensor) -> None:
@@ -36,17 +42,23 @@ class Meter(nn.Module):
     def flush(self) -> dict[str, Tensor]:
         """Return the scores of what was added since the last flush; {} where that is nothing."""
         self._update()
-        scores = self.point.compute()
+        scores = self.point.compute(self.ranks)
         self.point.reset()
         return scores
 
     def compute(self) -> dict[str, Tensor]:
         """Return the scores of everything added since the last `reset`; {} where that is nothing."""
         self._update()
-        return self.whole.compute()
+        return self.whole.compute(self.ranks)
+
+    def samples(self) -> int:
+        """Return the number of samples added since the last `reset`."""
+        self._update()
+        return sum(gathered(self._seen)) if self.ranks > 1 else self._seen
 
     def reset(self) -> None:
         """Forget everything."""
+        self._seen = 0
         self._pending.clear()
         self.whole.reset()
         self.point.reset()
@@ -64,13 +76,14 @@ class Meter(nn.Module):
             joined["targets"] = torch.cat(targets)
         return {"pending": joined, "whole": self.whole.progress(), "point": self.point.progress()}
 
-    def resume(self, progress: dict[str, Any]) -> None:
-        """Take up what `progress` returned; before the module moves to its device."""
-        if joined := progress["pending"]:
-            parts = (joined[name].split(joined["sizes"]) for name in ("outputs", "targets"))
-            self._pending = list(zip(joined["losses"].unbind(), *parts, strict=True))
-        self.whole.resume(progress["whole"])
-        self.point.resume(progress["point"])
+    def resume(self, *progress: dict[str, Any]) -> None:
+        """Take up what `progress` returned, in one process or in several; before the module moves to its device."""
+        for one in progress:
+            if joined := one["pending"]:
+                parts = (joined[name].split(joined["sizes"]) for name in ("outputs", "targets"))
+                self._pending += zip(joined["losses"].unbind(), *parts, strict=True)
+        self.whole.resume(*(one["whole"] for one in progress))
+        self.point.resume(*(one["point"] for one in progress))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Meter":
         self._pending = [(fn(loss), fn(output_B), fn(target_B)) for loss, output_B, target_B in self._pending]
@@ -81,6 +94,7 @@ class Meter(nn.Module):
             return
         losses, outputs, targets = zip(*self._pending, strict=True)
         self._pending.clear()
+        self._seen += sum(map(len, targets))
         samples_S = torch.tensor([float(len(target_B)) for target_B in targets], device=losses[0].device)
         loss_S, scored_N, target_N = torch.stack(losses), self.predict(torch.cat(outputs)), torch.cat(targets)
         for scores in (self.whole, self.point):
@@ -95,8 +109,20 @@ class _Scores(nn.Module):
         super().__init__()
         self.loss = _SampleMean()
         self.metrics = metrics
+        for module in self.modules():
+            if isinstance(module, Metric):
+                module.distributed_available_fn = _never  # its own way hangs where a process has seen nothing
 
-    def compute(self) -> dict[str, Tensor]:
+    def compute(self, ranks: int) -> dict[str, Tensor]:
+        if ranks == 1:
+            return self._scores()
+        mine = self.progress()
+        self.resume(*move_data_to_device(gathered(mine), self.loss.device))
+        scores = self._scores()
+        self.resume(mine)
+        return scores
+
+    def _scores(self) -> dict[str, Tensor]:
         if not self.loss.update_called:
             return {}
         scores = {"loss": self.loss.compute()} | self.metrics.compute()
@@ -114,14 +140,32 @@ class _Scores(nn.Module):
     def progress(self) -> list[dict[str, Any]]:
         return [{"updates": metric.update_count, "states": metric.metric_state} for metric in self._each()]
 
-    def resume(self, progress: list[dict[str, Any]]) -> None:
-        for metric, saved in zip(self._each(), progress, strict=True):
-            metric._update_count = saved["updates"]  # what says whether there is anything to compute
-            for name, value in saved["states"].items():
-                setattr(metric, name, value)
+    def resume(self, *progress: list[dict[str, Any]]) -> None:
+        """Take up one progress; of several, all together."""
+        for metric, *parts in zip(self._each(), *progress, strict=True):
+            saved = [part for part in parts if part["updates"]] or parts[:1]
+            metric._update_count = sum(part["updates"] for part in saved)  # whether there is anything to compute
+            metric._computed = None
+            for name in metric.metric_state:
+                setattr(metric, name, _joined(metric, name, [part["states"][name] for part in saved]))
 
     def _each(self) -> list[Metric]:
         return [self.loss, *self.metrics.values()]
+
+
+def _never() -> bool:
+    return False
+
+
+def _joined(metric: Metric, name: str, values: Sequence[Any]) -> Any:
+    """Return one state of a metric for what several processes have of it, as torchmetrics reduces it."""
+    if len(values) == 1:
+        return values[0]
+    if isinstance(values[0], list):
+        return [part for value in values for part in value]
+    reduce = metric._reductions[name]
+    stacked = torch.stack(values)
+    return reduce(stacked) if callable(reduce) else stacked
 
 
 class _SampleMean(Metric):

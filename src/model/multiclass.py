@@ -33,6 +33,11 @@ class Multiclass(Supervised):
         """Return class numbers, of mixed samples the class with the largest share."""
         return target_B if target_B.ndim == 1 else target_B.argmax(dim=1)
 
+    def mass(self, target_B: Tensor) -> Tensor | None:
+        """Return the sum of the samples' class weights, by which cross-entropy divides; None where there are none."""
+        weight_K = getattr(self.loss, "weight", None)
+        return None if weight_K is None or target_B.ndim > 1 else weight_K[target_B].sum()
+
     def weigh(self, weight_K: Tensor) -> None:
         """Weigh the classes in cross-entropy."""
         if "weight" not in dict(self.loss.named_buffers(recurse=False)) and getattr(self.loss, "weight", 0) is not None:

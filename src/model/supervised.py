@@ -3,11 +3,10 @@
 Shapes: B batch, K outputs.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from copy import deepcopy
 from difflib import get_close_matches
-from itertools import count
 from typing import Any
 
 import lightning
@@ -21,8 +20,10 @@ from torchmetrics import Metric, MetricCollection
 from src.data.batches import Batch, Batches
 from src.model.fold import folded
 from src.model.keys import keep_plain_keys
+from src.model.lone import refuse_lone_samples
 from src.model.meter import Meter
 from src.model.transfer import freeze, parameter_groups, trainable_modules
+from src.strategy.ranks import gathered, total
 
 SPLITS = ("train", "val", "test")
 
@@ -40,6 +41,10 @@ class Supervised(lightning.LightningModule, ABC):
     is given. What is not the head learns by `backbone_lr`, else by the optimizer's own rate. With
     `spare_norms_and_biases` these have no weight decay. `class_weights` weigh the loss: one number per class, or
     "balanced", inversely to the classes' frequencies in the training split.
+
+    `scale_lr` multiplies all rates, none, linear or sqrt, by the number of processes or its root: with linear, the
+    optimizer's rate is the one that suits the part of a batch that one process has. Whatever the number of processes,
+    the gradient is that of the mean loss over the whole batch.
 
     While training, loggers get the scores since the last point every `trainer.log_every_n_steps` steps and at an
     epoch's end; the scores of the whole epoch are what callbacks, the progress bar and `run.json` see.
@@ -60,6 +65,7 @@ class Supervised(lightning.LightningModule, ABC):
         backbone_lr: float | None = None,
         spare_norms_and_biases: bool = False,
         class_weights: str | Sequence[float] | None = None,
+        scale_lr: str = "none",
     ):
         super().__init__()
         self.net = net
@@ -73,6 +79,8 @@ class Supervised(lightning.LightningModule, ABC):
         self.backbone_lr = backbone_lr
         self.spare_norms_and_biases = spare_norms_and_biases
         self.class_weights = class_weights
+        self.scale_lr = scale_lr
+        lr_factor(scale_lr, 1)  # refuses what is no choice
         self._learning = trainable_modules(net, trainable)
         self._trains_head_alone = trainable == "head"
         self._folded: Callable[[Tensor], Tensor] | None = None  # a bound method: its weights are no weights of ours
@@ -85,6 +93,7 @@ class Supervised(lightning.LightningModule, ABC):
             Meter(MetricCollection({name: self._metric(name) for name in names}), self.predict) for _ in SPLITS
         )
         self._written_step = 0
+        self._ranks = 1
         self._steps_per_call = 1
         self._log_every_n_steps = 50
         self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *names))
@@ -117,6 +126,10 @@ class Supervised(lightning.LightningModule, ABC):
         """Weigh the classes in the loss; raises ValueError where the loss or the task has no such weights."""
         raise ValueError(f"model.class_weights={self.class_weights}: {type(self).__name__} has no classes: remove it")
 
+    def mass(self, target_B: Tensor) -> Tensor | None:
+        """Return what the loss divides its sum over these samples by; None where that is their number."""
+        return None
+
     def train(self, mode: bool = True) -> "Supervised":
         """Set training mode, but for what is frozen: dropout and BatchNorm there do as in evaluation."""
         super().train(mode)
@@ -139,26 +152,31 @@ class Supervised(lightning.LightningModule, ABC):
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
         """Return the batch's mean loss; of several batches, after an optimizer step on each, that of the last."""
         if not isinstance(batch, list):
-            return self._step(self.train_meter, batch)[0]
+            return self._step(self.train_meter, batch, batch_idx)[0]
         return self._steps(batch)
 
     def setup(self, stage: str) -> None:
-        """Lay the net out as the Trainer wants it; take the optimizer steps here where a call takes several of them."""
+        """Lay the net out as the Trainer wants it; take the steps here where a call takes several; share the scores."""
         if getattr(self.trainer, "channels_last", False):
             self.net.to(memory_format=torch.channels_last)  # its outputs follow its weights, whatever the input
+        self._ranks = self.trainer.world_size
+        for meter in (self.train_meter, self.val_meter, self.test_meter):
+            meter.ranks = self._ranks
         self._steps_per_call = getattr(self.trainer, "steps_per_call", 1)  # of src.trainer alone
         self.automatic_optimization = self._steps_per_call == 1
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a batch of the validation split."""
-        self._step(self.val_meter, batch)
+        self._step(self.val_meter, batch, batch_idx)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Score a batch of the test split; return what `predict` makes of its outputs."""
-        return self.predict(self._step(self.test_meter, batch)[1])
+        return self.predict(self._step(self.test_meter, batch, batch_idx)[1])
 
     def on_fit_start(self) -> None:
         """Weigh the classes by how often the training split has them, where that is wanted."""
+        if self.global_rank:  # dropout draws other numbers in each process
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
         if self.class_weights == "balanced":
             count_K = self.trainer.datamodule.class_counts()  # type: ignore[attr-defined]
             self.weigh(count_K.sum() / (len(count_K) * count_K))
@@ -179,11 +197,12 @@ class Supervised(lightning.LightningModule, ABC):
             self._folded = folded(self.net).__call__
         self._log_every_n_steps = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning's own, undeclared
         self._written_step = self.trainer.global_step
-        self._refuse_lone_samples()
+        refuse_lone_samples(self.net, self.trainer, devices=self.trainer.num_devices if self.runner else 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the scores of the epoch so far, and how Lightning counts."""
-        checkpoint["train_meter"] = self.train_meter.progress()
+        progress = self.train_meter.progress()
+        checkpoint["train_meter"] = gathered(progress) if self._ranks > 1 else progress
         checkpoint["steps_per_call"] = self._steps_per_call
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -198,7 +217,10 @@ class Supervised(lightning.LightningModule, ABC):
                 f"set trainer.steps_per_call={stored}"
             )
         if self.trainer.state.fn == "fit" and "train_meter" in checkpoint:
-            self.train_meter.resume(checkpoint["train_meter"])
+            progress = checkpoint["train_meter"]
+            ours = (progress if isinstance(progress, list) else [progress])[self.global_rank :: self._ranks]
+            if ours:  # none where there are more processes than there were
+                self.train_meter.resume(*ours)
 
     def on_train_batch_end(self, outputs: object, batch: object, batch_idx: int) -> None:
         """Write a point of the training curves every `trainer.log_every_n_steps` steps."""
@@ -217,10 +239,13 @@ class Supervised(lightning.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Write and publish the scores of the validation split."""
+        counted = self.trainer.num_sanity_val_batches if self.trainer.sanity_checking else self.trainer.num_val_batches
+        self._check_count("val", self.val_meter, counted)
         self._write("val", self._publish("val", self.val_meter))
 
     def on_test_epoch_end(self) -> None:
         """Write and publish the scores of the test split."""
+        self._check_count("test", self.test_meter, self.trainer.num_test_batches)
         self._write("test", self._publish("test", self.test_meter))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -229,6 +254,8 @@ class Supervised(lightning.LightningModule, ABC):
             self.net, backbone_lr=self.backbone_lr, spare_norms_and_biases=self.spare_norms_and_biases
         )
         optimizer = self.optimizer(groups)
+        for group in [optimizer.defaults, *optimizer.param_groups] if self.scale_lr != "none" else ():
+            group["lr"] *= lr_factor(self.scale_lr, self._ranks)
         if not self.scheduler:
             return optimizer
         schedule = self.scheduler(optimizer, steps=self._total_steps())
@@ -244,7 +271,7 @@ class Supervised(lightning.LightningModule, ABC):
                 if 0 <= trainer.max_steps <= trainer.global_step:
                     break
                 trainer.fit_loop.epoch_loop._batches_that_stepped += 1  # where callbacks log; Lightning counts one
-            loss, _ = self._step(self.train_meter, batch)
+            loss, _ = self._step(self.train_meter, batch, number)
             optimizer.zero_grad()
             self.manual_backward(loss)
             optimizer.step()
@@ -253,34 +280,36 @@ class Supervised(lightning.LightningModule, ABC):
             self._write_if_due()
         return loss
 
-    def _step(self, meter: Meter, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the batch's mean loss and its outputs."""
+    def _step(self, meter: Meter, batch: Batch, number: int) -> tuple[Tensor, Tensor]:
+        """Return the batch's mean loss and its outputs; of a part of one, the loss that has the gradient's share."""
         x_B, target_B = batch
         output_B = self(x_B)
         loss = self.loss(output_B, self.target(target_B))
+        if self._ranks > 1 and isinstance(loader := self._loader(meter), Batches):
+            return self._part_of_step(meter, (output_B, target_B), loss, loader, number), output_B
         meter.add(loss.detach(), output_B.detach(), self.label(target_B))
         return loss, output_B
 
-    def _refuse_lone_samples(self) -> None:
-        """Refuse a batch, or a device's part of one, of one sample where BatchNorm would have one value per channel."""
-        loader = self.trainer.train_dataloader
-        if not isinstance(loader, Batches):
-            return
-        devices = self.trainer.num_devices if self.runner else 1
-        full = min(loader.batch_size, len(loader.sampler.indices_N))
-        is_cut = self.trainer.num_training_batches < len(loader)  # trainer.limit_train_batches leaves the last one out
-        if 1 not in (_smallest_part(size, devices) for size in ([full] if is_cut else [full, loader.smallest])):
-            return
-        x_1 = torch.zeros(1, *self.trainer.datamodule.shape, device="meta")  # type: ignore[attr-defined]
-        try:
-            deepcopy(self.net).to("meta")(x_1)
-        except ValueError as error:
-            whose = "the last batch of an epoch has" if devices == 1 else f"one of {devices} devices gets"
-            enough = next(size for size in count(full) if _smallest_part(size, devices) > 1)
-            raise ValueError(
-                f"{whose} one sample, which BatchNorm cannot train on ({error}): "
-                f"set {'data.drop_last=true' if enough == full else f'data.batch_size={enough}'}"
-            ) from error
+    def _part_of_step(
+        self, meter: Meter, said: tuple[Tensor, Tensor], loss: Tensor, loader: Batches, number: int
+    ) -> Tensor:
+        """Return a part's mean loss, so weighted that the processes' average is the mean over the whole batch."""
+        output_B, target_B = said
+        count, samples = loader.count(number), loader.size(number)
+        share: Tensor | float = count / samples
+        if (mass := self.mass(target_B)) is not None:
+            mass = mass * min(count, 1)  # 0 where the sample counts for nothing
+            share = mass / total(mass)
+        if count:
+            part = loss * share * (samples / count)  # what it adds to the mean loss over samples
+            meter.add(part.detach(), output_B.detach(), self.label(target_B))
+        return loss * share * self._ranks
+
+    def _loader(self, meter: Meter) -> object:
+        """Return the loader of the split that `meter` scores."""
+        if meter is self.train_meter:
+            return self.trainer.train_dataloader
+        return self.trainer.val_dataloaders if meter is self.val_meter else self.trainer.test_dataloaders
 
     def _metric(self, name: str) -> Metric:
         try:
@@ -290,11 +319,27 @@ class Supervised(lightning.LightningModule, ABC):
                 f"model.metrics names {name!r}, which cannot be made from its name alone: {error}"
             ) from error
 
+    def _check_count(self, split: str, meter: Meter, batches: Sequence[float]) -> None:
+        """Raise RuntimeError where not every sample of the `batches` that were asked for was counted, once."""
+        if not isinstance(loader := self._loader(meter), Batches):
+            return
+        expected, seen = sum(map(loader.size, range(int(sum(batches))))), meter.samples()
+        if seen != expected:
+            raise RuntimeError(
+                f"{seen:,} of {expected:,} samples of the {split} split were counted: its scores are wrong"
+            )
+
     def _publish(self, split: str, meter: Meter) -> Mapping[str, Tensor]:
         """Give the split's scores to the callbacks, and start anew."""
         scores = meter.compute()
         meter.reset()
-        self.log_dict({f"{split}/{name}": value for name, value in scores.items()}, logger=False)
+        named = {f"{split}/{name}": value for name, value in scores.items()}
+        if (
+            self._ranks > 1
+        ):  # the same everywhere, which Lightning is to know: of equal numbers max is exact, and no mean
+            self.log_dict(named, logger=False, sync_dist=True, reduce_fx="max")
+        else:
+            self.log_dict(named, logger=False)
         return scores
 
     def _write(self, split: str, scores: Mapping[str, Tensor]) -> None:
@@ -325,9 +370,12 @@ class Supervised(lightning.LightningModule, ABC):
         return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps  # the fit ends at whichever is first
 
 
-def _smallest_part(samples: int, parts: int) -> int:
-    """Return the size of the last, and smallest, of the parts that torch cuts a batch into."""
-    return len(torch.empty(samples, device="meta").chunk(parts)[-1])
+def lr_factor(scale_lr: str, ranks: int) -> float:
+    """Return what the learning rates of `ranks` processes are multiplied by; raises ValueError for an unknown way."""
+    factors = {"none": 1.0, "linear": float(ranks), "sqrt": math.sqrt(ranks)}
+    if scale_lr not in factors:
+        raise ValueError(f"optimizer.scale_lr={scale_lr}: choose from {', '.join(factors)}")
+    return factors[scale_lr]
 
 
 def _stated_weights(class_weights: str | Sequence[float], *, outputs: int) -> Tensor:

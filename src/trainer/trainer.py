@@ -34,6 +34,11 @@ class Trainer(lightning.Trainer):
             if isinstance(batches := settings.get(key), int):
                 settings[key] = -(-batches // steps_per_call)
         super().__init__(**settings)
+        if steps_per_call > 1 and self.world_size > 1:
+            raise ValueError(
+                f"trainer.steps_per_call={steps_per_call} with {self.world_size} processes: their gradients meet after "
+                "each step: set trainer.steps_per_call=1"
+            )
         self.steps_per_call = steps_per_call
         self.channels_last = channels_last
         without_profile(self.profiler)  # type: ignore[attr-defined]  # Lightning's own, undeclared
