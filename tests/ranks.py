@@ -43,7 +43,8 @@ def ranks(number: int, folder: Path, call: Callable[..., Any], *arguments: Any, 
             process.join()
     found = [_left(folder / f"rank{rank}") for rank in range(number)]
     errors = [words for kind, words in found if kind == "error"]
-    assert not [*errors, *hung], "\n".join([f"hung: {hung}", *errors])
+    assert not errors, "\n".join(errors)
+    assert not hung
     return [value for _, value in found]
 
 

@@ -16,7 +16,7 @@ from lightning.pytorch.loops.loop import _Loop
 from src.logger.csv import CSV
 from src.run.interrupt import Deferred, Interrupted
 from src.strategy.agreement import Agreement
-from src.strategy.ranks import gathered, highest
+from src.strategy.exchange import gathered, highest
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from src.data.batches import Batches
 from src.data.module import Data
 from src.logger.tensorboard import writer
-from src.strategy.ranks import gathered_rows
+from src.strategy.exchange import gathered_rows
 
 
 class Embeddings(lightning.Callback):

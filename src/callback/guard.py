@@ -10,7 +10,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.utils import get_total_norm
 
 from src.data.batches import Batches
-from src.strategy.ranks import gathered, highest
+from src.strategy.exchange import gathered, highest
 
 EVERY_N_STEPS = 50  # on a GPU, where each look makes the host wait for the device
 FINITE = "the batch run again gives finite outputs"

@@ -21,7 +21,7 @@ from src.data.batches import Batches
 from src.data.module import Data
 from src.run.checkpoint import load_weights
 from src.run.predictions import Table
-from src.strategy.ranks import gathered_rows
+from src.strategy.exchange import gathered_rows
 
 CURVE_POINTS = 281  # of the net's output over its one input
 

@@ -33,11 +33,21 @@ def plain(config: DictConfig) -> dict[str, Any]:
     Raises ValueError where one cannot be.
     """
     try:
-        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+        return _scaled(OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
     except MissingMandatoryValue as error:
         raise ValueError(f"{error.full_key} is missing: set {error.full_key}=...") from error
     except OmegaConfBaseException as error:
         raise ValueError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+
+
+def _scaled(resolved: Any) -> dict[str, Any]:
+    """Return a config in which `optimizer.scale_lr` is the model's, which knows the number of processes."""
+    for node in (resolved, resolved.get("model")):
+        if isinstance(node, dict) and isinstance(optimizer := node.get("optimizer"), dict) and "scale_lr" in optimizer:
+            node["optimizer"] = {key: value for key, value in optimizer.items() if key != "scale_lr"}
+            if "_target_" in node:
+                node["scale_lr"] = optimizer["scale_lr"]
+    return resolved
 
 
 def fill(config: DictConfig) -> bool:

@@ -142,11 +142,11 @@ class Batches:
         start, self.start = self.start * self.steps_per_call, 0
         passes = self.sampler().split(len(self.sampler.indices_N))
         indices = [index_B for pass_N in passes for index_B in pass_N.split(self.batch_size)[: self._per_pass]]
-        parts = (
-            [self._part(self.shard, len(index_B), step) for step, index_B in enumerate(indices)] if self.shard else []
-        )
-        cut = [index_B[part.rows] for index_B, part in zip(indices, parts, strict=True)] if self.shard else indices
-        for step, (x_B, y_B) in enumerate(self.fetch(cut[start:]), start):
+        parts: list[Part] = []
+        if self.shard:
+            parts = [self._part(self.shard, len(index_B), step) for step, index_B in enumerate(indices)]
+            indices = [index_B[part.rows] for index_B, part in zip(indices, parts, strict=True)]
+        for step, (x_B, y_B) in enumerate(self.fetch(indices[start:]), start):
             part = parts[step] if parts else None
             if self.augment:
                 x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step), part)

@@ -3,7 +3,7 @@
 Shapes: N samples, B batch, S batches seen at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from lightning.fabric.utilities import move_data_to_device
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
-from src.strategy.ranks import gathered
+from src.strategy.exchange import gathered
 
 MAX_PENDING = 100  # batches kept until the metrics see them at once: a bound on memory
 
@@ -157,7 +157,7 @@ def _never() -> bool:
     return False
 
 
-def _joined(metric: Metric, name: str, values: Sequence[Any]) -> Any:
+def _joined(metric: Metric, name: str, values: list[Any]) -> Any:
     """Return one state of a metric for what several processes have of it, as torchmetrics reduces it."""
     if len(values) == 1:
         return values[0]

@@ -23,7 +23,7 @@ from src.model.keys import keep_plain_keys
 from src.model.lone import refuse_lone_samples
 from src.model.meter import Meter
 from src.model.transfer import freeze, parameter_groups, trainable_modules
-from src.strategy.ranks import gathered, total
+from src.strategy.exchange import gathered, total
 
 SPLITS = ("train", "val", "test")
 
@@ -325,18 +325,14 @@ class Supervised(lightning.LightningModule, ABC):
             return
         expected, seen = sum(map(loader.size, range(int(sum(batches))))), meter.samples()
         if seen != expected:
-            raise RuntimeError(
-                f"{seen:,} of {expected:,} samples of the {split} split were counted: its scores are wrong"
-            )
+            raise RuntimeError(f"{seen:,} of {expected:,} {split} samples were counted: the scores would be wrong")
 
     def _publish(self, split: str, meter: Meter) -> Mapping[str, Tensor]:
         """Give the split's scores to the callbacks, and start anew."""
         scores = meter.compute()
         meter.reset()
         named = {f"{split}/{name}": value for name, value in scores.items()}
-        if (
-            self._ranks > 1
-        ):  # the same everywhere, which Lightning is to know: of equal numbers max is exact, and no mean
+        if self._ranks > 1:  # equal everywhere; Lightning warns where it is to reduce nothing, and max is exact
             self.log_dict(named, logger=False, sync_dist=True, reduce_fx="max")
         else:
             self.log_dict(named, logger=False)

@@ -2,7 +2,7 @@
 
 import time
 
-from src.strategy.ranks import highest
+from src.strategy.exchange import highest
 
 
 class Agreement:
