@@ -86,6 +86,7 @@ def check(config: DictConfig, *, groups: Collection[str] = GROUPS, is_here: bool
     if "trainer" in groups:
         _check_hardware(resolved["trainer"], is_here=is_here)
     build(resolved["data"])  # its constructor judges its numbers; it reads nothing
+    _check_ranks(resolved)
     if "model" not in groups:
         return
     _check_optimizer(resolved)
@@ -127,6 +128,20 @@ def _other_option(group: str, key: str) -> str | None:
         if near:
             return f"did you mean {group}={path.stem} {group}.{near[0]}?"
     return None
+
+
+def _check_ranks(resolved: Mapping[str, Any]) -> None:
+    """Raise where a batch has fewer samples than the trainer has processes, as far as their number is known here."""
+    from src.data.shard import too_small
+
+    trainer, batch_size = resolved["trainer"], resolved["data"].get("batch_size")
+    devices = trainer.get("devices")
+    devices = len(devices) if isinstance(devices, list) else devices
+    if trainer.get("strategy") == "dp" or not isinstance(devices, int) or not isinstance(batch_size, int):
+        return  # one process; or as many as there are devices, which the data module learns
+    ranks = devices * trainer.get("num_nodes", 1)
+    if batch_size < ranks:
+        raise ValueError(too_small(batch_size, ranks))
 
 
 def _check_optimizer(resolved: Mapping[str, Any]) -> None:

@@ -106,12 +106,6 @@ class Batches:
         return math.floor(batches) if self.drop_last else math.ceil(batches)
 
     @property
-    def smallest(self) -> int:
-        """The number of samples in the smallest batch, or in the smallest part of it."""
-        left = len(self.sampler.indices_N) % self.batch_size
-        return max(1, left // self.ranks) if left and not self.drop_last else self.share
-
-    @property
     def ranks(self) -> int:
         """The number of processes that share each batch."""
         return self.shard.ranks if self.shard else 1

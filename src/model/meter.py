@@ -164,7 +164,7 @@ def _joined(metric: Metric, name: str, values: list[Any]) -> Any:
     if isinstance(values[0], list):
         return [part for value in values for part in value]
     reduce = metric._reductions[name]
-    stacked = torch.stack(values)
+    stacked = torch.stack(list(values))
     return reduce(stacked) if callable(reduce) else stacked
 
 

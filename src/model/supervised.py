@@ -11,6 +11,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -20,10 +21,10 @@ from torchmetrics import Metric, MetricCollection
 from src.data.batches import Batch, Batches
 from src.model.fold import folded
 from src.model.keys import keep_plain_keys
-from src.model.lone import refuse_lone_samples
 from src.model.meter import Meter
+from src.model.served import refuse_lone_samples, refuse_unshared
 from src.model.transfer import freeze, parameter_groups, trainable_modules
-from src.strategy.exchange import gathered, total
+from src.strategy.exchange import from_first, gathered, total
 
 SPLITS = ("train", "val", "test")
 
@@ -197,6 +198,7 @@ class Supervised(lightning.LightningModule, ABC):
             self._folded = folded(self.net).__call__
         self._log_every_n_steps = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # Lightning's own, undeclared
         self._written_step = self.trainer.global_step
+        refuse_unshared(self.trainer)
         refuse_lone_samples(self.net, self.trainer, devices=self.trainer.num_devices if self.runner else 1)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -242,6 +244,21 @@ class Supervised(lightning.LightningModule, ABC):
         counted = self.trainer.num_sanity_val_batches if self.trainer.sanity_checking else self.trainer.num_val_batches
         self._check_count("val", self.val_meter, counted)
         self._write("val", self._publish("val", self.val_meter))
+
+    def on_validation_start(self) -> None:
+        """Score the same weights in every process, where no training has seen to that."""
+        if self._ranks > 1 and self.trainer.state.fn != "fit":
+            self._take_weights()
+
+    def on_test_start(self) -> None:
+        """Score the same weights in every process: those that the first one was given."""
+        if self._ranks > 1:
+            self._take_weights()
+
+    def _take_weights(self) -> None:
+        if isinstance(self.trainer.strategy, DDPStrategy):  # others have parts of the weights each
+            for weight in [*self.net.parameters(), *self.net.buffers()]:
+                from_first(weight)
 
     def on_test_epoch_end(self) -> None:
         """Write and publish the scores of the test split."""

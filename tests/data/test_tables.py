@@ -93,7 +93,7 @@ def test_no_batch_is_of_two_passes(batch_size, drop_last, sizes):
     batches = [readings_B1.flatten().tolist() for readings_B1, _ in loader]
     assert [len(batch) for batch in batches] == sizes * 3
     assert len(loader) == len(batches)
-    assert loader.smallest == min(sizes)
+    assert loader.size(loader.batches - 1) == min(sizes)
     for number in range(3):
         seen = [one for batch in batches[number * len(sizes) : (number + 1) * len(sizes)] for one in batch]
         assert len(set(seen)) == len(seen) == sum(sizes)

@@ -1,7 +1,4 @@
-"""Refuses batches that leave BatchNorm one value per channel, before the first step.
-
-Shapes: B batch.
-"""
+"""What the batches of a training have to be, refused before its first step."""
 
 from copy import deepcopy
 from itertools import count
@@ -9,8 +6,20 @@ from itertools import count
 import lightning
 import torch
 from torch import nn
+from torch.utils.data.distributed import DistributedSampler
 
 from src.data.batches import Batches
+
+
+def refuse_unshared(trainer: lightning.Trainer) -> None:
+    """Raise ValueError where each of several processes would train on all of the data."""
+    loader = trainer.train_dataloader
+    is_shared = isinstance(loader, Batches) or isinstance(getattr(loader, "sampler", None), DistributedSampler)
+    if trainer.world_size > 1 and not is_shared:
+        raise ValueError(
+            f"each of {trainer.world_size} processes would train on all of the data, whose loader is not ours: "
+            "set trainer.use_distributed_sampler=true"
+        )
 
 
 def refuse_lone_samples(net: nn.Module, trainer: lightning.Trainer, *, devices: int) -> None:
