@@ -11,7 +11,6 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.strategies import DDPStrategy
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -24,7 +23,7 @@ from src.model.keys import keep_plain_keys
 from src.model.meter import Meter
 from src.model.served import refuse_lone_samples, refuse_unshared
 from src.model.transfer import freeze, parameter_groups, trainable_modules
-from src.strategy.exchange import from_first, gathered, total
+from src.strategy.exchange import gathered, total
 
 SPLITS = ("train", "val", "test")
 
@@ -244,21 +243,6 @@ class Supervised(lightning.LightningModule, ABC):
         counted = self.trainer.num_sanity_val_batches if self.trainer.sanity_checking else self.trainer.num_val_batches
         self._check_count("val", self.val_meter, counted)
         self._write("val", self._publish("val", self.val_meter))
-
-    def on_validation_start(self) -> None:
-        """Score the same weights in every process, where no training has seen to that."""
-        if self._ranks > 1 and self.trainer.state.fn != "fit":
-            self._take_weights()
-
-    def on_test_start(self) -> None:
-        """Score the same weights in every process: those that the first one was given."""
-        if self._ranks > 1:
-            self._take_weights()
-
-    def _take_weights(self) -> None:
-        if isinstance(self.trainer.strategy, DDPStrategy):  # others have parts of the weights each
-            for weight in [*self.net.parameters(), *self.net.buffers()]:
-                from_first(weight)
 
     def on_test_epoch_end(self) -> None:
         """Write and publish the scores of the test split."""

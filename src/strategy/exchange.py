@@ -41,11 +41,6 @@ def total(value: Tensor) -> Tensor:
     return summed
 
 
-def from_first(value: Tensor) -> None:
-    """Make a tensor what it is in the first process."""
-    distributed.broadcast(value.data, src=0)
-
-
 def _host() -> Any:
     """Return a group of all processes that need no device."""
     everyone = distributed.group.WORLD

@@ -54,6 +54,11 @@ BEFORE_COMPUTE = {  # arguments: what the line names
     "no samples in a batch": (["data.batch_size=0"], ["data.batch_size=0", "at least 1"]),
     "a share that is none": (["data.val_fraction=1.5"], ["data.val_fraction=1.5"]),
     "an impossible rate": (["optimizer.lr=-1"], ["optimizer", "-1"]),
+    "no way to scale a rate": (["optimizer.scale_lr=cubic"], ["optimizer.scale_lr=cubic", "none, linear, sqrt"]),
+    "a batch smaller than the processes": (
+        ["trainer=cpu", "trainer.devices=4", "trainer.strategy=ddp", "data.batch_size=3"],
+        ["data.batch_size=3 is shared by all 4 processes", "set data.batch_size=4"],
+    ),
     "an image too small": (["model=lenet5", "data.image_size=8"], ["[1, 8, 8]", "set data.image_size=16"]),
     "an image made too small": (["data=mnist", "data.image_size=3"], ["[1, 3, 3]", "set data.image_size="]),
     "more devices than there are": (["trainer.devices=99"], ["trainer.devices=99", "set trainer.devices="]),

@@ -220,3 +220,27 @@ def test_the_look_for_batch_norm_changes_no_random_number(tmp_path):
         toy.trainer(tmp_path).fit(trained, data)
         weights.append(net[0].weight.detach())
     assert torch.equal(*weights)
+
+
+class Skips(Multiclass):
+    """Looks at no second batch."""
+
+    def test_step(self, batch: Any, batch_idx: int) -> Any:
+        """Leave one out."""
+        return None if batch_idx == 1 else super().test_step(batch, batch_idx)
+
+
+def test_a_sample_that_is_not_counted_is_an_error(tmp_path):
+    optimizer = partial(torch.optim.SGD, lr=0.1)
+    skips = Skips(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=optimizer)
+    with pytest.raises(RuntimeError, match="15 of 25 test samples were counted"):
+        toy.trainer(tmp_path).test(skips, toy.tabular(test=25, batch_size=10), verbose=False)
+
+
+@pytest.mark.parametrize(("scale_lr", "factor"), [("none", 1), ("linear", 4), ("sqrt", 2)])
+def test_rates_grow_with_the_processes_as_they_are_told(scale_lr, factor):
+    trained = model(scale_lr=scale_lr)
+    trained._ranks = 4
+    optimizer: Any = trained.configure_optimizers()
+    assert [group["lr"] for group in optimizer.param_groups] == [0.1 * factor]
+    assert optimizer.defaults["lr"] == 0.1 * factor

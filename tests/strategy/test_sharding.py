@@ -120,7 +120,12 @@ CASES: dict[str, dict[str, Any]] = {
     "balanced, mixed": {"data": partial(table, mixup=0.3), "model": {"class_weights": "balanced"}},
     "accumulation": {"data": table, "accumulate_grad_batches": 3},
     "validation within the epoch": {"data": table, "val_check_interval": 3, "num_sanity_val_steps": 2},
-    "limits": {"data": partial(table, val_fraction=0.3), "limit_train_batches": 5, "limit_val_batches": 0.5, "limit_test_batches": 1},
+    "limits": {
+        "data": partial(table, val_fraction=0.3),
+        "limit_train_batches": 5,
+        "limit_val_batches": 0.5,
+        "limit_test_batches": 1,
+    },
     "passes": {"data": partial(table, passes=2, drop_last=True)},
     "one sample left, and one to validate": {"data": partial(table, train=82, val_fraction=0.0123)},
 }

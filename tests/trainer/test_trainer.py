@@ -152,3 +152,8 @@ def test_a_longer_run_goes_on_in_calls_to_the_bits_of_single_steps(train: Comman
     records = [json.loads((run / "run.json").read_text()) for run in (short, whole)]
     assert records[0]["metrics"]["train/loss"] == records[1]["metrics"]["train/loss"]
     assert records[0]["steps"] == records[1]["steps"]
+
+
+def test_several_steps_per_call_in_several_processes_are_refused_before_anything_starts(tmp_path):
+    with pytest.raises(ValueError, match=r"trainer.steps_per_call=3 with 2 processes.*set trainer.steps_per_call=1"):
+        toy.trainer(tmp_path, steps_per_call=3, devices=2, strategy="ddp")
