@@ -44,7 +44,7 @@ def test_what_is_not_there_is_named_with_its_cure(settings: dict[str, Any], name
     assert all(word in str(error.value) for word in named)
 
 
-@pytest.mark.parametrize("settings", RIGHT, ids=str)
+@pytest.mark.parametrize("settings", RIGHT)
 def test_what_is_there_passes(settings: dict[str, Any]) -> None:
     check_hardware(settings)
 
