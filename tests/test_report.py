@@ -15,7 +15,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from src.run.record import read
-from tests.conftest import ROOT, Command, Made, call
+from tests.conftest import FAST, ROOT, Command, Made, call
 
 
 def rows(tmp_path: Path, folder: str = "outputs") -> list[dict[str, str]]:
@@ -123,6 +123,20 @@ def test_the_folds_of_a_dataset_are_one_row_by_default(make: Made, report: Comma
         make(f"a{k}", settings={"data.fold": k}, score=float(k))
     report("run=outputs")
     assert [row["n"] for row in rows(tmp_path)] == ["3"]
+
+
+def test_a_sweep_over_folds_and_seeds_is_one_row_and_its_folds_are_all_validated_on(
+    train: Command, report: Command, tmp_path: Path
+) -> None:
+    swept = train("-m", *FAST, "data.folds=3", "data.fold=0,1,2", "seed=0,1", "sweep=folds")
+    assert swept.code == 0, swept.err
+    report("run=outputs/sweeps/folds")
+    (row,) = rows(tmp_path, "outputs/sweeps/folds")
+    assert row["n"] == "6"
+    values = [read(run)["best"]["value"] for run in swept.runs]
+    assert len(set(values)) == 6
+    assert float(row["best val/loss"]) == pytest.approx(statistics.mean(values))
+    assert float(row["best val/loss std"]) == pytest.approx(statistics.stdev(values))
 
 
 def test_only_runs_with_all_the_tags_are_compared(make: Made, report: Command, tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def _check_monitors(resolved: Mapping[str, Any], names: tuple[str, ...]) -> None
     """Raise where a callback watches a score that the model does not log, or that no split is there for."""
     if not names:  # a LightningModule from elsewhere, which does not say
         return
-    has_val = resolved["data"].get("val_fraction", 1) != 0
+    has_val = bool(resolved["data"].get("folds")) or resolved["data"].get("val_fraction", 1) != 0
     known = [name for name in names if not name.startswith("test/") and (has_val or not name.startswith("val/"))]
     watched = {"monitor": resolved["monitor"]}
     watched |= {

@@ -20,7 +20,7 @@ from src.data.fingerprint import fingerprint
 from src.data.mix import Mix
 from src.data.prepare import Augment, Normalize, fit, from_pil, resize
 from src.data.shard import Shard, too_small
-from src.data.split import cut
+from src.data.split import check_folds, cut, fold
 from src.data.stored import Resized, stored
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,8 @@ class Data(lightning.LightningDataModule):
     `read(split=...)` gives an `official` split of the dataset: stored samples (N, C, H, W) or (N, D), or images that
     decode on demand, and targets (N,) as class numbers, or numbers for regression. `splits` are those that are served;
     what is not official is cut from the training set by `split_seed`: `val_fraction` and `test_fraction` of it. `fit`
-    serves no test sample. With `shared_split` the training set is every split, as of a truth table.
+    serves no test sample. With `folds` val is instead the one numbered `fold`, from 0, of as many disjoint parts of the
+    same samples. With `shared_split` the training set is every split, as of a truth table.
 
     `shape`, `classes` and `task` are facts that the config states; `setup` verifies them and raises ValueError where
     the data disagree. `labels` name what the dataset's numbers mean where `classes` is a choice of them: samples of
@@ -68,6 +69,8 @@ class Data(lightning.LightningDataModule):
         val_fraction: float = 0.1,
         test_fraction: float = 0.2,
         split_seed: int = 0,
+        folds: int | None = None,
+        fold: int | None = None,
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
         scale: float = 255.0,
@@ -96,6 +99,8 @@ class Data(lightning.LightningDataModule):
                 raise ValueError(
                     f"data.{name}_fraction={fraction}: a share of the training set, from 0 up to but not 1"
                 )
+        cuts_val = "val" in splits and "val" not in official and not shared_split
+        check_folds(fold, folds, cuts_val=cuts_val, has_val="val" in splits and "val" in official)
         if normalize and len(mean) not in (1, shape[0]):
             raise ValueError(f"data.mean={list(mean)}: one for all, or one for each of the {shape[0]} channels")
         _check_choices(in_memory=in_memory, on_bad_file=on_bad_file, task=task)
@@ -118,6 +123,8 @@ class Data(lightning.LightningDataModule):
         self.shared_split = shared_split
         self.fractions = {"val": val_fraction, "test": test_fraction}
         self.split_seed = split_seed
+        self.folds = folds
+        self.fold = fold
         self.normalize = Normalize(mean, std, scale=scale) if normalize else Normalize(scale=scale)
         self.image_size = image_size
         self.crop_from = crop_from
@@ -165,6 +172,11 @@ class Data(lightning.LightningDataModule):
                 self._stored[split] = self._prepared(split)
         if stage == "fit":
             self._check_batches()
+            if self.folds is not None:
+                samples = f"{len(self.indices['val']):,} of {len(self.indices['train']) + len(self.indices['val']):,}"
+                log.info(
+                    "val is fold %d of 0 to %d, %s samples; no data.val_fraction", self.fold, self.folds - 1, samples
+                )
 
     def train_dataloader(self, *, whole: bool = False) -> Batches:
         """Shuffled, augmented batches; `whole` where this process is to have all of each."""
@@ -291,6 +303,10 @@ class Data(lightning.LightningDataModule):
             return {source: everything_N}
         fractions = {name: self.fractions[name] for name in self.splits if name not in ("train", *self.official)}
         parts = cut(samples, fractions, seed=self.split_seed)
+        if self.folds is not None and self.fold is not None:
+            del fractions["val"]  # a fold takes its place; a test split that is cut off stays the same one
+            rest_N = torch.cat([parts["train"], parts["val"]]).sort().values
+            parts |= fold(rest_N, self.fold, self.folds, seed=self.split_seed)
         for name, fraction in fractions.items():
             if fraction and not len(parts[name]):
                 raise ValueError(f"data.{name}_fraction={fraction} of {samples} samples is none: raise it, or set 0")

@@ -53,6 +53,10 @@ BEFORE_COMPUTE = {  # arguments: what the line names
     "target that is not there": (["model.net._target_=src.net.nothing.Nothing"], ["src.net.nothing.Nothing"]),
     "no samples in a batch": (["data.batch_size=0"], ["data.batch_size=0", "at least 1"]),
     "a share that is none": (["data.val_fraction=1.5"], ["data.val_fraction=1.5"]),
+    "a fold that there is not": (["data.folds=5", "data.fold=5"], ["data.fold=5", "data.folds=5", "0 to 4"]),
+    "a fold of how many": (["data.fold=0"], ["data.fold=0", "set data.folds=5"]),
+    "one fold": (["data.folds=1", "data.fold=0"], ["data.folds=1", "at least 2"]),
+    "folds of what has no val": (["data=karate", "model=gcn", "data.folds=2", "data.fold=0"], ["data.folds=2", "val"]),
     "an impossible rate": (["optimizer.lr=-1"], ["optimizer", "-1"]),
     "no way to scale a rate": (["optimizer.scale_lr=cubic"], ["optimizer.scale_lr=cubic", "none, linear, sqrt"]),
     "a batch smaller than the processes": (

@@ -1,9 +1,9 @@
-"""The cut between train and val: complete, disjoint, a function of its own seed."""
+"""The cut between train and val, and into folds: complete, disjoint, a function of its own seed."""
 
 import pytest
 import torch
 
-from src.data.split import cut
+from src.data.split import cut, fold
 from tests import toy
 
 
@@ -56,3 +56,67 @@ def test_runs_that_differ_in_seed_share_one_val_set():
     assert not torch.equal(runs[0].indices["val"], moved.indices["val"])
     orders = [torch.cat([y_B for _, y_B in data.train_dataloader()]) for data in runs]
     assert not torch.equal(*orders)
+
+
+@pytest.mark.parametrize(("samples", "folds"), [(2, 2), (11, 3), (1437, 5), (20, 20)])
+def test_folds_are_disjoint_together_everything_and_of_one_size(samples, folds):
+    samples_N = torch.arange(samples) * 3  # positions, not a range
+    parts = [fold(samples_N, number, folds, seed=1) for number in range(folds)]
+    assert sorted(torch.cat([part["val"] for part in parts]).tolist()) == samples_N.tolist()
+    assert {len(part["val"]) for part in parts} <= {samples // folds, samples // folds + 1}
+    for part in parts:
+        assert part["val"].tolist() == sorted(part["val"].tolist())
+        assert sorted(part["train"].tolist() + part["val"].tolist()) == samples_N.tolist()
+
+
+def test_the_folds_are_those_of_earlier_runs():
+    assert fold(torch.arange(10), 1, 5, seed=0)["val"].tolist() == [0, 1]
+
+
+def test_folds_depend_on_the_split_seed_alone_and_leave_the_test_set_as_it_was():
+    def indices(**settings):
+        data = toy.tabular(official=("train",), **settings)
+        for stage in ("fit", "test"):
+            data.setup(stage)
+        return {split: rows_N.tolist() for split, rows_N in data.indices.items()}
+
+    without, folded = indices(), indices(folds=4, fold=1)
+    assert folded["test"] == without["test"]
+    assert sorted(row for rows in folded.values() for row in rows) == list(range(40))
+    assert indices(folds=4, fold=1, seed=7) == folded
+    assert indices(folds=4, fold=1, val_fraction=0.0)["val"] != folded["val"]  # the test set was cut from others
+    assert indices(folds=4, fold=1, split_seed=1)["val"] != folded["val"]
+    assert not set(indices(folds=4, fold=2)["val"]) & set(folded["val"])
+
+
+def test_a_fold_takes_the_place_of_val_fraction():
+    data = toy.tabular(folds=5, fold=4, val_fraction=0.0)
+    data.setup("fit")
+    assert (len(data.indices["train"]), len(data.indices["val"])) == (32, 8)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"folds": 5, "fold": 5}, r"data.fold=5, data.folds=5: set data.fold to a number from 0 to 4"),
+        ({"folds": 5, "fold": -1}, r"data.fold=-1, data.folds=5: .* from 0 to 4"),
+        ({"folds": 5}, r"data.folds=5: set data.fold to a number from 0 to 4"),
+        ({"fold": 0}, r"data.fold=0: .* set data.folds=5"),
+        ({"folds": 1, "fold": 0}, r"data.folds=1: set at least 2"),
+        (
+            {"folds": 5, "fold": 0, "official": ("train", "val", "test")},
+            r"official val split: leave it out of data.official",
+        ),
+        ({"folds": 5, "fold": 0, "splits": ("train", "test")}, r"no val split that is cut"),
+        ({"folds": 5, "fold": 0, "shared_split": True}, r"no val split that is cut"),
+    ],
+)
+def test_folds_that_cannot_be_are_refused_by_name_before_anything_is_read(settings, said):
+    with pytest.raises(ValueError, match=said):
+        toy.tabular(**settings)
+
+
+def test_more_folds_than_samples_are_refused():
+    data = toy.tabular(folds=41, fold=0)
+    with pytest.raises(ValueError, match=r"data.folds=41 of 40 samples: .* lower it"):
+        data.setup("fit")
