@@ -30,6 +30,7 @@ from src.run.folder import find
 from src.run.interrupt import requeued_run
 from src.run.rerun import rerunnable
 from src.sweep.end import reported
+from src.sweep.plugin import hide_plugins
 
 Thing = TypeVar("Thing")
 VERBATIM = ("run", "rerun", "input", "checkpoint", "out")  # paths: brackets, commas and spaces in them are no grammar
@@ -51,6 +52,7 @@ def command(
             logging.raiseExceptions = False  # on a full disk the log's own tracebacks would bury the one line
             with one_line_errors(), reported():
                 register()
+                hide_plugins(sys.argv)
                 sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
                 if name == "train" and (folder := requeued_run(sys.argv)):
                     sys.argv[1:] = [quoted(f"run={folder}")]

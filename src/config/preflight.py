@@ -17,6 +17,7 @@ from src.config.schema import Train, check_top
 from src.run.folder import OUTPUTS, claim, unused
 from src.sweep.end import Sweep, begin, named
 from src.sweep.grid import compose, is_grid, jobs, runs_here
+from src.sweep.plugin import make_known
 
 
 class Preflight(Callback):
@@ -40,6 +41,8 @@ class Preflight(Callback):
             raise SystemExit(
                 f"error: run={config.run} with -m: a run goes on alone, without -m, and a sweep by its command"
             )
+        with one_line_errors():
+            make_known("hydra.launcher", config.hydra.launcher)
         folder, is_here = Path(config.hydra.sweep.dir), runs_here(config.hydra)
         found = []
         if not is_grid(config.hydra):

@@ -55,6 +55,12 @@ def rows(sweep: Sweep) -> list[dict[str, str]]:
     return [_row(folder, [override for override in overrides if override not in common]) for folder, overrides in jobs]
 
 
+def ended(folder: Path) -> str:
+    """Say in one line how a job ended: state, metric, time."""
+    row = _row(folder, ())
+    return "  ".join(row[column] for column in ("state", "metric", "time"))
+
+
 def _row(folder: Path, overrides: Sequence[str]) -> dict[str, str]:
     run = fields(folder)
     best, seconds = run.get("best") or {}, run.get("seconds")

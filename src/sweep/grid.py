@@ -1,5 +1,6 @@
 """The jobs of a grid, which Hydra's own sweeper makes of comma-separated values: alone they are known beforehand."""
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -11,10 +12,15 @@ def is_grid(hydra: DictConfig) -> bool:
     return hydra.sweeper._target_ == f"{BasicSweeper.__module__}.{BasicSweeper.__qualname__}"
 
 
+def is_alone(hydra: DictConfig) -> bool:
+    """Whether one job runs after the other, in the process of the command."""
+    return hydra.launcher._target_ == f"{BasicLauncher.__module__}.{BasicLauncher.__qualname__}"
+
+
 def runs_here(hydra: DictConfig) -> bool:
     """Whether the launcher is known to start its jobs on this machine, as Slurm's, on a login node, does not."""
-    here = ("hydra._internal.", "hydra_plugins.src.", "hydra_plugins.hydra_joblib_launcher.")
-    return hydra.launcher._target_.startswith(here) or hydra.launcher._target_.endswith(".LocalLauncher")
+    is_ours = hydra.launcher._target_.startswith("hydra_plugins.src.")
+    return is_alone(hydra) or (is_ours and hydra.launcher.get("cluster") != "slurm")
 
 
 def jobs(hydra: DictConfig) -> list[list[str]]:

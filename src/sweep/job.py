@@ -19,8 +19,9 @@ from src.config.recorded import keep
 from src.run.folder import shown
 from src.run.hold import HeldError, hold
 from src.run.record import Record, read
-from src.sweep.end import named
-from src.sweep.grid import is_grid
+from src.sweep.end import ended, named
+from src.sweep.grid import is_alone, is_grid
+from src.sweep.screen import to_file
 
 log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
@@ -60,7 +61,12 @@ def job(main: Main, cfg: DictConfig, folder: Path) -> float | None:
             if (folder / "run.json").exists() and _is_done(cfg, folder, title):
                 log.info("%s: done already", title)
                 return read(folder)["best"]["value"]
-            return _run(main, cfg, folder)
+            if is_alone(hydra):
+                return _run(main, cfg, folder)
+            with to_file(folder / "screen.log"):
+                value = _run(main, cfg, folder)
+        log.info("%s: %s", title, ended(folder))
+        return value
     except (HeldError, FailedBeforeError) as error:
         log.warning("%s: %s", title, error)
         missing: Exception = error

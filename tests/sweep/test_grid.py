@@ -6,21 +6,19 @@ from omegaconf import OmegaConf
 from src.sweep.grid import runs_here
 from tests.conftest import FAST, Command
 
-SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher"
-
 
 @pytest.mark.parametrize(
     ("launcher", "is_here"),
     [
-        ("hydra._internal.core_plugins.basic_launcher.BasicLauncher", True),
-        ("hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher", True),
-        (f"{SUBMITIT}.LocalLauncher", True),
-        (f"{SUBMITIT}.SlurmLauncher", False),
-        ("hydra_plugins.somebody.Cloud", False),
+        ({"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}, True),
+        ({"_target_": "hydra_plugins.src.sweep.joblib.Joblib"}, True),
+        ({"_target_": "hydra_plugins.src.sweep.submitit.Submitit", "cluster": "local"}, True),
+        ({"_target_": "hydra_plugins.src.sweep.submitit.Submitit", "cluster": "slurm"}, False),
+        ({"_target_": "hydra_plugins.somebody.Cloud"}, False),
     ],
 )
-def test_jobs_of_a_cluster_run_elsewhere(launcher: str, is_here: bool) -> None:
-    assert runs_here(OmegaConf.create({"launcher": {"_target_": launcher}})) is is_here
+def test_jobs_of_a_cluster_run_elsewhere(launcher: dict[str, str], is_here: bool) -> None:
+    assert runs_here(OmegaConf.create({"launcher": launcher})) is is_here
 
 
 def test_hardware_is_looked_for_where_the_jobs_run(train: Command) -> None:
