@@ -1,6 +1,7 @@
 """A sweep's jobs through submitit: processes on this machine, or an array of SLURM's jobs."""
 
 import os
+import shutil
 import signal
 import time
 from collections import deque
@@ -37,6 +38,8 @@ class Submitit(Parallel):
             raise ValueError(f"hydra.launcher.array_parallelism={self.array_parallelism}: set at least 1")
         if self.cluster == "local":
             self.share_cores(self.array_parallelism)
+        elif not shutil.which("sbatch") or not shutil.which("srun"):
+            raise ValueError("hydra/launcher=submitit_slurm: no sbatch and srun here: start it where SLURM is")
 
     def outcomes(self, jobs: Sequence[Job]) -> Generator[tuple[Job, Outcome]]:
         """Submit the jobs; where the iterator is closed, cancel those that have not ended."""
