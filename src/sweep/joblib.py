@@ -24,7 +24,7 @@ class Joblib(Parallel):
         if self.n_jobs == 0:
             raise ValueError("hydra.launcher.n_jobs=0: set a number of jobs, or -1 for one per core")
         self.at_once = joblib.effective_n_jobs(self.n_jobs)
-        self.share_cores(self.at_once)
+        self.share_cores()
 
     def outcomes(self, jobs: Sequence[Job]) -> Generator[tuple[Job, Outcome]]:
         """Hand the jobs to the workers."""

@@ -37,7 +37,8 @@ class LocalGpus(Parallel):
             if value is not None and value < 1:
                 raise ValueError(f"hydra.launcher.{name}={value}: set at least 1")
         self.places: list[str | None] = [None] * self.slots if self.slots else [*self._chosen()] * self.jobs_per_gpu
-        self.share_cores(len(self.places))
+        self.at_once = len(self.places)
+        self.share_cores()
 
     def _chosen(self) -> list[str]:
         """Return the names of the chosen GPUs."""

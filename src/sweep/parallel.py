@@ -24,6 +24,7 @@ from src.sweep.worker import Job, Outcome
 class Parallel(Launcher):
     """Runs the jobs of a sweep in other processes; a subclass says how many at once, and brings their outcomes."""
 
+    at_once: int  # jobs, known when the launcher is prepared: a search chooses as many before it knows how they end
     threads: int | None = None  # of each job
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
@@ -35,11 +36,11 @@ class Parallel(Launcher):
     def prepare(self) -> None:
         """Judge the launcher's settings, once they are all there."""
 
-    def share_cores(self, jobs: int) -> None:
-        """Let each of so many jobs at once have its part of this machine's cores, of those that it may use."""
+    def share_cores(self) -> None:
+        """Let each of the jobs at once have its part of this machine's cores, of those that it may use."""
         import joblib  # type: ignore[import-untyped]  # it knows of quotas, too; scikit-learn requires it
 
-        self.threads = max(1, joblib.cpu_count() // jobs)
+        self.threads = max(1, joblib.cpu_count() // self.at_once)
 
     @abstractmethod
     def outcomes(self, jobs: Sequence[Job]) -> Generator[tuple[Job, Outcome]]:

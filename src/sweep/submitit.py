@@ -36,8 +36,9 @@ class Submitit(Parallel):
         """Share this machine's cores out; what a job of SLURM's gets is SLURM's affair."""
         if self.array_parallelism < 1:
             raise ValueError(f"hydra.launcher.array_parallelism={self.array_parallelism}: set at least 1")
+        self.at_once = self.array_parallelism
         if self.cluster == "local":
-            self.share_cores(self.array_parallelism)
+            self.share_cores()
         elif not shutil.which("sbatch") or not shutil.which("srun"):
             raise ValueError("hydra/launcher=submitit_slurm: no sbatch and srun here: start it where SLURM is")
 
