@@ -27,7 +27,6 @@ def test_a_package_that_lacks_is_named_with_its_extra(
 
 
 BAD = {
-    "no such launcher": (["hydra/launcher=jobli"], ["hydra/launcher=jobli", "did you mean joblib?", "local_gpus"]),
     "no such setting": (["hydra/launcher=joblib", "hydra.launcher.job=2"], ["hydra.launcher.job", "n_jobs"]),
     "a wrong type": (["hydra/launcher=joblib", "hydra.launcher.n_jobs=two"], ["hydra.launcher.n_jobs='two'", "int"]),
     "no job at once": (["hydra/launcher=joblib", "hydra.launcher.n_jobs=0"], ["hydra.launcher.n_jobs=0", "-1"]),
@@ -65,3 +64,13 @@ def test_an_installed_plugin_is_imported_where_the_command_line_names_it_and_now
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert ("slow plugin loaded" in done.stdout) == loaded
+
+
+def test_a_launcher_that_nobody_brings_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "src.train", *SWEEP, "hydra/launcher=jobli"]  # what is imported now would stay
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "hydra/launcher=jobli: no such option: did you mean joblib? (choose from joblib, local_gpus" in line
+    assert list(tmp_path.iterdir()) == []
