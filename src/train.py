@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from src.config.command import command
 from src.sweep.job import once
+from src.worker import with_others
 
 if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help needs neither
     import lightning
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help need
 log = logging.getLogger(__name__)
 
 
+@with_others
 @command("train", with_run="resume")
 @once
 def main(cfg: DictConfig) -> float | None:
@@ -31,6 +33,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.check import plain
     from src.config.hash import config_hash
     from src.config.recorded import keep, recorded
+    from src.run.environment import environment_kept
     from src.run.folder import shown
     from src.run.interrupt import interruptible, slurm_job
     from src.run.pretrained import start_from
@@ -39,6 +42,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.run.rerun import ARGUMENTS, prepare
     from src.run.resume import is_finished
     from src.run.summary import show
+    from src.strategy.launcher import together
 
     hydra = HydraConfig.get()
     folder = shown(Path(hydra.runtime.output_dir))
@@ -62,16 +66,19 @@ def main(cfg: DictConfig) -> float | None:
         choices = original or {**hydra.runtime.choices, "overrides": []}
         overrides = [*choices["overrides"], *hydra.overrides.task]
         facts |= {"overrides": overrides, "model": choices["model"], "data": choices["data"]}
-    lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-    with interruptible(), quiet(), recording(folder, facts) as record:
+    with environment_kept(), interruptible(), quiet(), recording(folder, facts) as record:
+        lightning.seed_everything(cfg.seed, workers=True, verbose=False)
         (folder / ARGUMENTS).write_text(json.dumps(with_defaults(config), indent=2))
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
         weights = config["model"].get("weights")
         if weights and checkpoint is None:
             start_from(model.net, weights)
-        train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode, checkpoint=checkpoint)
-        if cfg.test and "test" in getattr(data, "splits", ("test",)):  # temperature has no test split
-            test(model, data, trainer, record=record)
+        tests = cfg.test and "test" in getattr(data, "splits", ("test",))  # temperature has no test split
+        start = None if checkpoint is None else str(checkpoint)
+        with together(trainer, {"config": config, "checkpoint": start, "test": tests}):
+            train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode, checkpoint=checkpoint)
+            if tests:
+                test(model, data, trainer, record=record)
     show(folder)
     if original:
         say_whether_equal(Path(cfg.rerun), folder, record)

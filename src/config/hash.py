@@ -46,6 +46,7 @@ IRRELEVANT = (
     "trainer.profiler",
     "trainer.log_every_n_steps",
     "trainer.steps_per_call",
+    "trainer.strategy.timeout_s",
 )
 
 

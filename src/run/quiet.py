@@ -14,6 +14,7 @@ HARMLESS = (
     r".*does not have many workers",  # data in memory needs none
     r"The image decoding .* capabilities of TorchVision",  # twice as fast as Pillow, which takes over what it refuses
     r"You're resuming from a checkpoint that ended before the epoch ended",  # src.callback.checkpoint places the loader
+    r"It is recommended to use `self.log\(.*sync_dist=True",  # of several processes the meters gather what they score
 )
 
 

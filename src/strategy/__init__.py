@@ -1,1 +1,1 @@
-"""How hardware is used; importing a strategy's file makes its name known to Lightning."""
+"""How hardware is used: the devices and the processes of a run, and what they tell each other."""

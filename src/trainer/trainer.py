@@ -2,10 +2,12 @@
 
 import inspect
 import logging
+from collections.abc import Mapping
 from typing import Any, get_type_hints
 
 import lightning
 
+from src.strategy.ddp import register
 from src.trainer.hardware import check_hardware
 from src.trainer.lean import without_idle_hooks, without_profile
 
@@ -33,6 +35,7 @@ class Trainer(lightning.Trainer):
         for key in ("limit_train_batches", "overfit_batches", "val_check_interval"):
             if isinstance(batches := settings.get(key), int):
                 settings[key] = -(-batches // steps_per_call)
+        register()
         super().__init__(**settings)
         if steps_per_call > 1 and self.world_size > 1:
             raise ValueError(
@@ -61,6 +64,12 @@ class Trainer(lightning.Trainer):
         "steps_per_call": int,
         "channels_last": bool,
     }
+
+
+def alone(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes one process with one device of a Trainer's settings: all that scoring and looking take."""
+    devices = settings.get("devices", 1)
+    return {"devices": devices[:1] if isinstance(devices, list) else 1, "num_nodes": 1, "strategy": "auto"}
 
 
 def _refuse_what_needs_single_steps(settings: dict[str, Any]) -> None:

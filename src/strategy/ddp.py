@@ -1,0 +1,45 @@
+"""One process per device, each with a copy of the net, whose gradients are averaged: PyTorch's DDP."""
+
+from datetime import timedelta
+
+from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
+
+from src.strategy.launcher import Launcher
+from src.strategy.ranks import outside
+
+
+class DDP(DDPStrategy):
+    """Lightning's DDP, started by our launcher; a rank that does not answer for `timeout_s` ends the run."""
+
+    def __init__(
+        self,
+        *,
+        timeout_s: float = 1800.0,
+        process_group_backend: str | None = None,
+        find_unused_parameters: bool = False,
+        gradient_as_bucket_view: bool = False,
+        static_graph: bool = False,
+    ):
+        if timeout_s <= 0:
+            raise ValueError(f"trainer.strategy.timeout_s={timeout_s}: above 0")
+        super().__init__(
+            cluster_environment=None if outside() else LightningEnvironment(),  # one task of srun starts its own
+            timeout=timedelta(seconds=timeout_s),
+            process_group_backend=process_group_backend,
+            find_unused_parameters=find_unused_parameters,
+            gradient_as_bucket_view=gradient_as_bucket_view,
+            static_graph=static_graph,
+        )
+        self.timeout_s = timeout_s
+
+    def _configure_launcher(self) -> None:
+        assert self.cluster_environment is not None  # Lightning has set it
+        self._launcher = Launcher(
+            self.cluster_environment, self.num_processes, self.num_nodes, timeout_s=self.timeout_s
+        )
+
+
+def register() -> None:
+    """Let Lightning take this for `trainer.strategy=ddp`, and for several devices without a strategy."""
+    StrategyRegistry.register("ddp", DDP, description=DDP.__doc__, override=True)
