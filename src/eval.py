@@ -24,6 +24,7 @@ def main(cfg: DictConfig) -> None:
     from src.config.check import plain
     from src.run.folder import checkpoints
     from src.run.quiet import quiet
+    from src.trainer.trainer import alone
 
     folder = Path(cfg.run)
     if cfg.split not in SPLITS:
@@ -33,7 +34,8 @@ def main(cfg: DictConfig) -> None:
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     with quiet():
         model, data = build(config["model"]), build(config["data"])
-        trainer = build(config["trainer"], callbacks=[], logger=False, enable_checkpointing=False)
+        unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
+        trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
         rows = evaluate(model, data, trainer, paths, split=cfg.split)
     store(folder / "eval.csv", rows)
     show(rows)

@@ -45,6 +45,7 @@ def main(cfg: DictConfig) -> None:
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
     from src.run.trained import restore
+    from src.trainer.trainer import alone
 
     config = plain(cfg)
     if cfg.top_k < 1:
@@ -52,7 +53,8 @@ def main(cfg: DictConfig) -> None:
     folder, name = Path(cfg.out or cfg.run), file_name(cfg.input, n=cfg.n)
     with quiet():
         model, data = restore(config, checkpoint(Path(cfg.run), cfg.checkpoint))
-        trainer = build(config["trainer"], callbacks=[], logger=False, enable_checkpointing=False)
+        unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
+        trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
         batches, device = samples(data, cfg.input, n=cfg.n), trainer.strategy.root_device
         header = columns(data.classes, top_k=cfg.top_k, has_target=cfg.input in SPLITS)
         rows = predict(model, batches, classes=data.classes, top_k=cfg.top_k, device=device)
