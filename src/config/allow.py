@@ -55,6 +55,8 @@ def resolve(target: str) -> Callable[..., Any]:
         allowed = extended(home)
     elif OWN.fullmatch(target):
         allowed = OWN.fullmatch(home) is not None
+        if home.startswith("src.strategy."):  # where others start processes
+            allowed = isinstance(found, type) and issubclass(found, _kinds())
     else:
         allowed = home.startswith(LIBRARY_HOMES) and not home.startswith(LIBRARY_OUTSIDERS)
         allowed = allowed and isinstance(found, type) and issubclass(found, _kinds())
