@@ -9,6 +9,7 @@ from src.strategy.launcher import Launcher
 from src.strategy.ranks import outside
 
 
+@StrategyRegistry.register("ddp", description="one process per device, gradients averaged", override=True)
 class DDP(DDPStrategy):
     """Lightning's DDP, started by our launcher; a rank that does not answer for `timeout_s` ends the run."""
 
@@ -38,8 +39,3 @@ class DDP(DDPStrategy):
         self._launcher = Launcher(
             self.cluster_environment, self.num_processes, self.num_nodes, timeout_s=self.timeout_s
         )
-
-
-def register() -> None:
-    """Let Lightning take this for `trainer.strategy=ddp`, and for several devices without a strategy."""
-    StrategyRegistry.register("ddp", DDP, description=DDP.__doc__, override=True)

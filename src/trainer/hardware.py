@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch.accelerators import AcceleratorRegistry
 from lightning.pytorch.strategies import StrategyRegistry
 
+import src.strategy.ddp  # noqa: F401  # Lightning knows its name once it is imported
 from src.strategy.dp import DataParallel
 
 GPUS = ("mps", "cuda")  # what `gpu` stands for, in Lightning's order

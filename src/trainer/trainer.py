@@ -7,7 +7,6 @@ from typing import Any, get_type_hints
 
 import lightning
 
-from src.strategy.ddp import register
 from src.trainer.hardware import check_hardware
 from src.trainer.lean import without_idle_hooks, without_profile
 
@@ -35,7 +34,6 @@ class Trainer(lightning.Trainer):
         for key in ("limit_train_batches", "overfit_batches", "val_check_interval"):
             if isinstance(batches := settings.get(key), int):
                 settings[key] = -(-batches // steps_per_call)
-        register()
         super().__init__(**settings)
         if steps_per_call > 1 and self.world_size > 1:
             raise ValueError(
