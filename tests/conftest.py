@@ -98,6 +98,14 @@ def call(command: str, folder: Path, *arguments: str) -> Ended:
     return Ended(code, out.getvalue(), err.getvalue(), runs)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The user's cache is neither read nor written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def train(tmp_path: Path) -> Command:
     """`src.train` in the test's own folder."""
