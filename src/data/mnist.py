@@ -1,6 +1,7 @@
 """MNIST (LeCun et al. 1998) and Fashion-MNIST (Xiao et al. 2017): 70,000 grey images of 28 x 28.
 
-torchvision downloads and parses them: IDX files in `data_dir/MNIST/raw` and `data_dir/FashionMNIST/raw`.
+torchvision downloads them: IDX files in `data_dir/MNIST/raw` and `data_dir/FashionMNIST/raw`. They hold the pixels as
+they are, and all processes share them as the system has read them.
 """
 
 import math
@@ -12,6 +13,7 @@ from torchvision.datasets import MNIST, FashionMNIST
 
 from src.data.dataset import dataset
 from src.data.download import downloaded
+from src.data.mapped import mapped
 
 
 @dataset()
@@ -32,17 +34,17 @@ def _read(source: type[MNIST], data_dir: str, split: str) -> tuple[Tensor, Tenso
     if not all((folder / name).is_file() for name in names):
         downloaded(lambda: source(data_dir, download=True), folder, names)
     wanted = [folder / name for name in (names[2:] if split == "test" else names[:2])]
-    images, labels = [_checked_idx(path, dimensions)[0] for path, dimensions in zip(wanted, (3, 1), strict=True)]
-    if images != labels:
+    images_NHW, labels_N = [_idx(path, dimensions) for path, dimensions in zip(wanted, (3, 1), strict=True)]
+    if len(images_NHW) != len(labels_N):
         raise ValueError(
-            f"{wanted[0]} holds {images} images, but {wanted[1]} {labels} labels: delete both and fetch them again"
+            f"{wanted[0]} holds {len(images_NHW)} images, but {wanted[1]} {len(labels_N)} labels: "
+            f"delete both and fetch them again"
         )
-    loaded = source(data_dir, train=split != "test")
-    return loaded.data.unsqueeze(1), loaded.targets
+    return images_NHW.unsqueeze(1), labels_N.long()
 
 
-def _checked_idx(path: Path, dimensions: int) -> tuple[int, ...]:
-    """Return the sizes in an IDX file's header; raise where they are not `dimensions` or the file not as long.
+def _idx(path: Path, dimensions: int) -> Tensor:
+    """Return the bytes in an IDX file, mapped; raise where it has other `dimensions` or is not as long as it says.
 
     The format: two zero bytes, a type code (8 is uint8), the number of dimensions, each as a big-endian 32-bit
     integer, the values.
@@ -55,4 +57,4 @@ def _checked_idx(path: Path, dimensions: int) -> tuple[int, ...]:
     expected, found = 4 + 4 * dimensions + math.prod(sizes), path.stat().st_size
     if expected != found:
         raise ValueError(f"{path} has {found} bytes, but its header says {expected}: delete it and fetch it again")
-    return sizes
+    return mapped(path)[-math.prod(sizes) :].view(sizes)
