@@ -37,6 +37,7 @@ IRRELEVANT = (
     "data_dir",
     "data.data_dir",
     "data.workers",
+    "data.cache",
     "data.axes",
     "trainer.callbacks",
     "trainer.logger",

@@ -28,12 +28,13 @@ def class_numbers(classes: Sequence[str], labels: Sequence[str]) -> list[int]:
     return [labels.index(name) for name in classes]
 
 
-def choose(images: Images, target_N: Tensor, numbers: Sequence[int]) -> tuple[Images, Tensor]:
-    """Return the samples whose class is one of `numbers`, renumbered by its position there, in their order."""
-    number_K = torch.tensor(numbers)
-    match_NK = target_N[:, None] == number_K
-    index_M = match_NK.any(dim=1).nonzero().squeeze(1)
-    chosen: Images = (
-        images[index_M] if isinstance(images, Tensor) else Subset(images, index_M.tolist())  # type: ignore[arg-type]
-    )
-    return chosen, match_NK[index_M].int().argmax(dim=1)
+def choose(target_N: Tensor, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return every target as its position in `numbers`, -1 where it is none of them, and which samples are, (M,)."""
+    match_NK = target_N[:, None] == torch.tensor(numbers)
+    chosen_N = match_NK.any(dim=1)
+    return torch.where(chosen_N, match_NK.int().argmax(dim=1), -1), chosen_N.nonzero().squeeze(1)
+
+
+def taken(images: Images, rows_M: Tensor) -> Images:
+    """Return some of the images, in the order of `rows_M`; of files, none is decoded for that."""
+    return images[rows_M] if isinstance(images, Tensor) else Subset(images, rows_M.tolist())  # type: ignore[arg-type]

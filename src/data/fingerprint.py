@@ -4,14 +4,14 @@ Shapes: N samples.
 """
 
 import hashlib
+import os
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.utils.data import Subset
 
 from src.data.batches import Images
 from src.data.files import Files
+from src.data.mapped import flat
 from src.data.stored import Resized
 
 
@@ -21,7 +21,7 @@ def fingerprint(images: Images, target_N: Tensor) -> str:
     for part in (images, target_N):
         if isinstance(part, Tensor):
             digest.update(f"{part.dtype} {tuple(part.shape)}\n".encode())
-            digest.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+            digest.update(flat(part))
         else:
             digest.update("".join(_lines(part)).encode())
     return digest.hexdigest()
@@ -32,9 +32,6 @@ def _lines(images: Any) -> list[str]:
     if isinstance(images, Resized):
         lines = _lines(images.images)
         return [lines[row] for row in images.rows_N] if len(lines) == len(images.images) else lines
-    if isinstance(images, Subset):
-        lines = _lines(images.dataset)
-        return [lines[index] for index in images.indices] if len(lines) == len(images.dataset) else lines  # type: ignore[arg-type]
     if isinstance(images, Files):
-        return [f"{path.parent.name}/{path.name} {path.stat().st_size}\n" for path in images.paths]
+        return [f"{'/'.join(path.split(os.sep)[-2:])} {os.stat(path).st_size}\n" for path in images.paths]
     return [f"{len(images)} samples"]

@@ -3,7 +3,6 @@
 Shapes: N samples, C channels, H height, W width, D features.
 """
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -11,23 +10,24 @@ from typing import Any
 import lightning
 import torch
 from torch import Tensor
-from torch.utils.data import Subset
 from torchvision.transforms.v2 import functional as F
 
 from src.data.batches import Batches, Fetch, Images, Order, from_memory, from_workers
-from src.data.choose import choose, class_numbers
+from src.data.choose import choose, class_numbers, taken
+from src.data.files import Files
 from src.data.fingerprint import fingerprint
 from src.data.mix import Mix
 from src.data.prepare import Augment, Normalize, fit, from_pil, resize
 from src.data.shard import Shard, too_small
 from src.data.split import check_folds, cut, fold
-from src.data.stored import Resized, stored
+from src.data.stored import Resized, resized, stored
 
 log = logging.getLogger(__name__)
 
 TASKS = ("binary", "multiclass", "regression")
 STAGES = {"fit": ("train", "val"), "validate": ("train", "val"), "test": ("test",)}
 Read = Callable[..., tuple[Images, Tensor]]
+Rows = tuple[Images, Tensor, Tensor]  # stored samples, a target for each, and which of them are meant
 
 
 class Data(lightning.LightningDataModule):
@@ -47,9 +47,10 @@ class Data(lightning.LightningDataModule):
     a crop after `crop_padding`, or a `random_resized_crop` of (least, largest) share of the area, from images stretched
     to `crop_from` pixels a side; a `horizontal_flip`; `mixup` and `cutmix` blend pairs. An epoch goes `passes` times
     through the training set, which spares tiny datasets the cost of thousands of epochs. `workers` counts the processes
-    that stream where `in_memory` is false, or "auto" and the samples are no tensor that fits. `on_bad_file` says
-    whether a file that is no image is an error, stop, or left out, skip. Where samples are the nodes of a `graph`, the
-    net gets it whole. `axes` say on pictures what the one input and the target of a regression are, with their units.
+    that stream where `in_memory` is false, or "auto" and the samples are no tensor that fits. With `cache`, files are
+    decoded once on a machine, whose processes share them (src.data.cache). `on_bad_file` says whether a file that is no
+    image is an error, stop, or left out, skip. Where samples are the nodes of a `graph`, the net gets it whole. `axes`
+    say on pictures what the one input and the target of a regression are, with their units.
 
     `batch_size` is the number of samples in an optimizer's batch, however many processes there are: each gets its part
     of every batch, in training and in evaluation, and the parts together are the batch of one process.
@@ -89,6 +90,7 @@ class Data(lightning.LightningDataModule):
         seed: int = 0,
         in_memory: bool | str = "auto",
         workers: int = 2,
+        cache: bool = True,
         on_bad_file: str = "stop",
         graph: object = None,
         axes: Sequence[str] = ("input", "target"),
@@ -103,7 +105,7 @@ class Data(lightning.LightningDataModule):
         check_folds(fold, folds, cuts_val=cuts_val, has_val="val" in splits and "val" in official)
         if normalize and len(mean) not in (1, shape[0]):
             raise ValueError(f"data.mean={list(mean)}: one for all, or one for each of the {shape[0]} channels")
-        _check_choices(in_memory=in_memory, on_bad_file=on_bad_file, task=task)
+        _check_choices(in_memory=in_memory, on_bad_file=on_bad_file, task=task, cache=cache)
         _check_counts(
             passes=(passes, 1), batch_size=(batch_size, 1), workers=(workers, 0), crop_padding=(crop_padding, 0)
         )
@@ -138,12 +140,14 @@ class Data(lightning.LightningDataModule):
         self.seed = seed
         self.in_memory = in_memory
         self.workers = workers
+        self.cache = cache
         self.on_bad_file = on_bad_file
         self.graph = graph
         self.axes = tuple(axes)
         self.indices = dict.fromkeys(("train", "val", "test"), torch.empty(0, dtype=torch.long))
-        self._sources: dict[str, tuple[Images, Tensor]] = {}
-        self._stored: dict[str, tuple[Images, Tensor, Tensor]] = {}
+        self._sources: dict[str, Rows] = {}  # by official split, as the dataset stores them
+        self._sized: dict[tuple[str, bool, str], Rows] = {}
+        self._stored: dict[str, Rows] = {}
         self._fingerprints: dict[str, str] = {}
 
     def prepare_data(self) -> None:
@@ -205,12 +209,10 @@ class Data(lightning.LightningDataModule):
 
     def paths(self, split: str) -> list[str] | None:
         """The files that a split's samples come from, in order; None where they do not come from a file each."""
-        images, _ = self._sources[self._source(split)]
-        chosen = images.indices if isinstance(images, Subset) else None
-        files = getattr(images.dataset if isinstance(images, Subset) else images, "paths", None)
-        if files is None:
+        images, _, chosen_N = self._sources[self._source(split)]
+        if not isinstance(images, Files):
             return None
-        return [str(files[index if chosen is None else chosen[index]]) for index in self.indices[split].tolist()]
+        return [images.paths[row] for row in chosen_N[self.indices[split]].tolist()]
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Return the batch as it is where it is there already, as in-memory batches are."""
@@ -252,7 +254,9 @@ class Data(lightning.LightningDataModule):
 
         Neither resized nor divided into ours.
         """
-        return self._verified(*self.read(split=split))
+        images, target_N, chosen_N = self._verified(*self.read(split=split))
+        everything = len(chosen_N) == len(target_N)
+        return (images, target_N) if everything else (taken(images, chosen_N), target_N[chosen_N])
 
     def names(self, split: str) -> list[str]:
         """What to call each sample of a split that is set up: its file, else its number in the split it was cut from.
@@ -266,33 +270,45 @@ class Data(lightning.LightningDataModule):
         """Return the official split that a split is or is cut from."""
         return "train" if self.shared_split or split not in self.official else split
 
-    def _prepared(self, split: str) -> tuple[Images, Tensor, Tensor]:
+    def _prepared(self, split: str) -> Rows:
         """Return stored samples, their targets, and which rows of them are the split's."""
         source = self._source(split)
-        images, target_N = self._read(source)
-        rows_N = self._cut(source, len(target_N))[split]
-        self.indices[split] = rows_N
-        if not len(rows_N):
-            return images, target_N, rows_N
-        crops = split == "train" and self.augment.random_resized_crop is not None
-        if not isinstance(images, Tensor):
-            size = partial(_one, self._stretched if crops else self._fitted)
-            resized = Resized(images, rows_N.tolist(), size)
-            images, kept_N = stored(resized, in_memory=self.in_memory, on_bad_file=self.on_bad_file)
-            self.indices[split] = rows_N[kept_N]
-            target_N, rows_N = target_N[self.indices[split]], torch.arange(len(kept_N))
-        elif crops:
-            images = self._stretched(images)
-        else:  # shared by the splits that need the same
-            self._sources[source] = images, target_N = self._fitted(images), target_N
-        self._check_shape(images, crops=crops)
+        images, target_N, chosen_N = self._read(source)
+        cut_N = self._cut(source, len(chosen_N))[split]
+        self.indices[split] = cut_N
+        if not len(cut_N):
+            return images, target_N, cut_N
+        has_crops = self.augment.random_resized_crop is not None
+        crops = has_crops and split == "train"
+        alone = has_crops and not crops and not isinstance(images, Tensor)  # others need not be decoded to this size
+        key = source, crops, split if alone else ""
+        if key not in self._sized:  # shared by the splits that need the same
+            self._sized[key] = self._as_wanted(images, target_N, chosen_N[cut_N] if alone else chosen_N, crops=crops)
+        images, target_N, row_N = self._sized[key]
+        rows_N = row_N if alone else row_N[cut_N]
+        self.indices[split], rows_N = cut_N[rows_N >= 0], rows_N[rows_N >= 0]
+        self._check_shape(images, rows_N, crops=crops)
         return images, target_N, rows_N
 
-    def _read(self, source: str) -> tuple[Images, Tensor]:
-        """Return the samples and targets of an official split, read once."""
+    def _read(self, source: str) -> Rows:
+        """Return the samples and targets of an official split and the chosen rows of them, read once."""
         if source not in self._sources:
-            self._sources[source] = self.originals(source)
+            self._sources[source] = self._verified(*self.read(split=source))
         return self._sources[source]
+
+    def _as_wanted(self, images: Images, target_N: Tensor, chosen_N: Tensor, *, crops: bool) -> Rows:
+        """Return samples and targets, as large as they are kept; the row of each chosen one, -1 for a bad file."""
+        size = self._stretched if crops else self._fitted
+        how = f"stretched to {self.crop_from}" if crops else f"fitted to {self.shape[1:]} {bool(self.image_size)}"
+        if not isinstance(images, Tensor):
+            sized = Resized(images, chosen_N.tolist(), partial(_one, size), how=how)
+            images, good_N = stored(sized, in_memory=self.in_memory, on_bad_file=self.on_bad_file, cache=self.cache)
+            return images, target_N[chosen_N], torch.full_like(chosen_N, -1).index_copy(0, good_N, good_N)
+        if size(images[:1]).shape == images[:1].shape:
+            return images, target_N, chosen_N
+        if len(chosen_N) < len(images):
+            images, target_N = images[chosen_N], target_N[chosen_N]
+        return resized(images, size, how=how, cache=self.cache), target_N, torch.arange(len(chosen_N))
 
     def _cut(self, source: str, samples: int) -> dict[str, Tensor]:
         """Return which samples of an official split go to which of ours."""
@@ -359,8 +375,8 @@ class Data(lightning.LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return from_memory(images.to(device), target_N.to(device))
 
-    def _verified(self, images: Images, target_N: Tensor) -> tuple[Images, Tensor]:
-        """Return the samples of the chosen classes; raise where classes or task are not what the config states."""
+    def _verified(self, images: Images, target_N: Tensor) -> Rows:
+        """Return samples and targets, and which are of the chosen classes; raise where the config states others."""
         if not len(images) or len(images) != len(target_N):
             raise ValueError(
                 f"{len(images)} samples and {len(target_N)} targets: a dataset has as many of each, and some"
@@ -373,14 +389,15 @@ class Data(lightning.LightningDataModule):
                     f"label {wrong} in the data, but data.classes names {len(self.labels)} classes, "
                     f"0 to {len(self.labels) - 1}: name every class in data.classes"
                 )
-        return choose(images, target_N, self._numbers) if self.classes != self.labels else (images, target_N)
+        if self.classes == self.labels:
+            return images, target_N, torch.arange(len(target_N))
+        return images, *choose(target_N, self._numbers)
 
     def _fitted(self, images_NCHW: Tensor) -> Tensor:
         """Return images scaled to cover `shape` and cropped to it, where an `image_size` is given."""
         size = self.shape[1:]
         if images_NCHW.ndim != 4 or not self.image_size or images_NCHW.shape[2:] == size:
             return images_NCHW
-        log.debug("images of %d x %d are resized to %d x %d", *images_NCHW.shape[2:], *size)
         return fit(images_NCHW, size)
 
     def _as_served(self, x_B: Tensor) -> Tensor:
@@ -391,8 +408,8 @@ class Data(lightning.LightningDataModule):
         """Return images stretched to `crop_from` pixels a side, from which random boxes are cut."""
         return images_NCHW if self.crop_from is None else resize(images_NCHW, (self.crop_from, self.crop_from))
 
-    def _check_shape(self, images: Images, *, crops: bool) -> None:
-        found = tuple(images[0].shape)
+    def _check_shape(self, images: Images, rows_N: Tensor, *, crops: bool) -> None:
+        found = tuple(images[int(rows_N[0])].shape) if len(rows_N) else self.shape
         if crops:  # the box brings height and width to what is stated
             found = (found[0], *self.shape[1:])
         if found != self.shape:
@@ -409,6 +426,7 @@ def _check_choices(**given: object) -> None:
     choices: dict[str, tuple[object, ...]] = {
         "in_memory": (True, False, "auto"),
         "on_bad_file": ("stop", "skip"),
+        "cache": (True, False),
         "task": TASKS,
     }
     for name, value in given.items():

@@ -1,34 +1,44 @@
-"""Samples brought to one size and kept in memory as uint8 where they fit, or decoded again for every batch.
+"""Samples brought to one size and kept as uint8, mapped or in memory, where they fit; or decoded again for every batch.
 
 Shapes: N samples, C channels, H height, W width.
 """
 
+import hashlib
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import PIL
 import torch
+import torchvision
 from rich.progress import track
 from torch import Tensor
 
 from src.data.batches import Images
+from src.data.cache import cached
+from src.data.content import content, state
+from src.data.files import Files
+from src.data.mapped import flat
 
 log = logging.getLogger(__name__)
 
 MEMORY = Path("/proc/meminfo")  # Linux; what it calls free is next to nothing once files have been read
 MANY = 500  # images from which on a progress bar is worth its lines
 NAMED = 3  # bad files in a message
+WORTH_BYTES = 2**24  # a smaller tensor is resized again at once
+VERSION = 1  # of decoding and resizing: one more where they give other pixels, and what the cache has is left alone
 
 
 class Resized:
-    """Chosen `images` by position, each as `size` makes it: (C, H, W) of one shape."""
+    """Chosen `images` by position, each as `size` makes it: (C, H, W) of one shape; `how` names what that does."""
 
-    def __init__(self, images: Images, rows_N: Sequence[int], size: Callable[[Tensor], Tensor]):
+    def __init__(self, images: Images, rows_N: Sequence[int], size: Callable[[Tensor], Tensor], *, how: str):
         self.images = images
         self.rows_N = rows_N
         self.size = size
+        self.how = how
 
     def __len__(self) -> int:
         return len(self.rows_N)
@@ -37,48 +47,90 @@ class Resized:
         return self.size(self.images[self.rows_N[index]])
 
 
-def stored(images: Resized, *, in_memory: bool | str, on_bad_file: str) -> tuple[Images, Tensor]:
-    """Return the samples, and which of `images` they are (N,).
+def stored(images: Resized, *, in_memory: bool | str, on_bad_file: str, cache: bool) -> tuple[Images, Tensor]:
+    """Return the samples, and which of them there are (N,).
 
-    They are one tensor where that is wanted and fits in half of the free memory. Where `on_bad_file` is skip, files
-    that cannot be decoded are left out, counted and named in the log; else their ValueError is raised.
+    They are one tensor where that is wanted and fits in half of the free memory; with `cache`, image files are decoded
+    once. Where `on_bad_file` is skip, files that cannot be decoded are counted and named in the log; else their
+    ValueError is raised.
     """
     skips = on_bad_file == "skip"
     like = _first(images, skips=skips)
     keeps = in_memory is True or (in_memory == "auto" and _fits(like, len(images)))
     if not keeps and not skips:
         return images, torch.arange(len(images))
-    kept_N = torch.empty(len(images), *like.shape, dtype=like.dtype) if keeps else None
-    good_N = _decode(images, into_N=kept_N, skips=skips)
-    if kept_N is not None:
-        return (kept_N if len(good_N) == len(kept_N) else kept_N[good_N]), good_N
-    return Resized(images.images, [images.rows_N[index] for index in good_N.tolist()], images.size), good_N
+    kept_N: Images = images
+    if keeps:
+        kept_N, good_N = _decoded_once(images, like, skips=skips, cache=cache)
+    else:
+        good_N = _decode(images, skips=skips)
+    _name_bad(images, good_N)
+    return kept_N, good_N
 
 
-def _decode(images: Resized, *, into_N: Tensor | None, skips: bool) -> Tensor:
+def resized(images_N: Tensor, size: Callable[[Tensor], Tensor], *, how: str, cache: bool) -> Tensor:
+    """Return stored images as `size` makes them, from the `cache` where they are many and were made before."""
+    if not cache or size(images_N[:1]).nbytes * len(images_N) < WORTH_BYTES:
+        return size(images_N)
+    key = f"{hashlib.sha256(flat(images_N)).hexdigest()} {images_N.dtype} {list(images_N.shape)} {how} {_makers()}"
+    return cached(key, lambda: [size(images_N)])[0]
+
+
+def _decoded_once(images: Resized, like: Tensor, *, skips: bool, cache: bool) -> tuple[Tensor, Tensor]:
+    """Return the samples, zero where they cannot be decoded, and which of them could (N,)."""
+
+    def make() -> tuple[Tensor, Tensor]:
+        into_N = torch.zeros(len(images), *like.shape, dtype=like.dtype)
+        return into_N, _decode(images, into_N=into_N, skips=skips)
+
+    files = images.images
+    if not cache or not isinstance(files, Files):
+        return make()
+    paths = [files.paths[row] for row in images.rows_N]
+    found = content(paths)
+    if found is None:  # a file that cannot be read: decoding says so
+        return make()
+    key = f"{found.sha256} {files.channels} channels {images.how}{', bad ones skipped' * skips} {_makers()}"
+    kept_N, good_N = cached(key, make, is_valid=lambda: state(paths) == found.state)
+    return kept_N, good_N
+
+
+def _makers() -> str:
+    """Return what pixels depend on beside the files: the versions that decode, and the processor, which resizes."""
+    versions = torch.__version__, torchvision.__version__, PIL.__version__, torch.backends.cpu.get_cpu_capability()
+    return " ".join(map(str, (*versions, VERSION)))
+
+
+def _decode(images: Resized, *, skips: bool, into_N: Tensor | None = None) -> Tensor:
     """Decode every image, into rows of `into_N` where there is one; return which of them could be (N,)."""
 
-    def decode(index: int) -> str | None:
+    def decode(index: int) -> bool:
         try:
             sample = images[index]
-        except ValueError as error:
+        except ValueError:
             if not skips:
                 raise
-            return str(error)
+            return False
         if into_N is not None:
             into_N[index] = sample
-        return None
+        return True
 
     shows = len(images) >= MANY and sys.stderr.isatty()
     with ThreadPoolExecutor() as pool:  # decoders release Python's lock
         done = pool.map(decode, range(len(images)))
-        errors = list(track(done, "decoding", len(images), disable=not shows, transient=True))
-    bad = [message.partition(" is no image")[0] for message in errors if message]
+        is_good = list(track(done, "decoding", len(images), disable=not shows, transient=True))
+    return torch.tensor(is_good).nonzero().squeeze(1)
+
+
+def _name_bad(images: Resized, good_N: Tensor) -> None:
+    """Count and name in the log what could not be decoded."""
+    bad = sorted(set(range(len(images))).difference(good_N.tolist()))
     if bad:
+        files = images.images
+        named = [files.paths[images.rows_N[row]] if isinstance(files, Files) else str(row) for row in bad[:NAMED]]
         more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-        named = ", ".join(bad[:NAMED])
-        log.warning("%d of %d files cannot be read and are skipped: %s%s", len(bad), len(images), named, more)
-    return torch.tensor([message is None for message in errors]).nonzero().squeeze(1)
+        known = len(bad), len(images), ", ".join(named), more
+        log.warning("%d of %d files cannot be read and are skipped: %s%s", *known)
 
 
 def _first(images: Resized, *, skips: bool) -> Tensor:

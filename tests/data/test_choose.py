@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.data.choose import choose, class_numbers
+from src.data.choose import choose, class_numbers, taken
 
 LABELS = ["airplane", "automobile", "bird", "cat"]
 
@@ -12,10 +12,10 @@ def test_chosen_samples_are_those_of_their_classes_in_their_order_and_renumbered
     images_NCHW = torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1)
     target_N = torch.tensor([0, 2, 3, 2, 1, 0, 3, 2])
 
-    kept, renumbered = choose(images_NCHW, target_N, class_numbers(["bird", "airplane"], LABELS))
+    renumbered_N, rows_M = choose(target_N, class_numbers(["bird", "airplane"], LABELS))
 
-    assert kept.flatten().tolist() == [0, 1, 3, 5, 7]
-    assert renumbered.tolist() == [1, 0, 0, 1, 0]
+    assert taken(images_NCHW, rows_M).flatten().tolist() == [0, 1, 3, 5, 7]
+    assert renumbered_N.tolist() == [1, 0, -1, 0, -1, 1, -1, 0]
 
 
 def test_a_choice_of_files_decodes_no_other_file():
@@ -30,7 +30,8 @@ def test_a_choice_of_files_decodes_no_other_file():
             return torch.tensor(index)
 
     images = Counting()
-    kept, _ = choose(images, torch.tensor([1, 0, 1, 0]), [1])
+    _, rows_M = choose(torch.tensor([1, 0, 1, 0]), [1])
+    kept = taken(images, rows_M)
 
     assert [int(kept[i]) for i in range(len(kept))] == [0, 2]
     assert images.asked == [0, 2]

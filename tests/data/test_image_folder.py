@@ -142,7 +142,7 @@ def test_every_layout_serves_each_image_in_one_split(tmp_path):
         data.setup("fit")
         data.setup("test")
         sizes[layout] = [len(data.indices[split]) for split in ("train", "val", "test")]
-        names = [path.parent.parent.name for path in data._sources["train"][0].paths]
+        names = [Path(path).parent.parent.name for path in data._sources["train"][0].paths]
         assert set(names) == {"one" if layout == "one" else "train"}
         if layout in ("one", "trained"):
             together = torch.cat([data.indices[split] for split in ("train", "val", "test")])
@@ -163,7 +163,7 @@ def test_bad_files_are_skipped_and_counted_where_that_is_asked(tmp_path, caplog,
     seen = torch.cat([y_B for _, y_B in data.train_dataloader()])
     assert torch.bincount(seen).tolist() == [5, 5]
     paths = data._sources["train"][0].paths
-    assert not any(paths[index].name == "bad.jpg" for index in data.indices["train"].tolist())
+    assert not any(Path(paths[index]).name == "bad.jpg" for index in data.indices["train"].tolist())
 
 
 def test_a_folder_of_bad_files_only_is_an_error_even_where_they_are_skipped(tmp_path):
@@ -211,7 +211,7 @@ def test_a_truncated_jpeg_is_named(tmp_path):
     cut.write_bytes(cut.read_bytes()[:3000])
     files, _ = read(tmp_path)
     with pytest.raises(ValueError, match=r"cat/cut\.jpg is no image"):
-        files[files.paths.index(cut)]
+        files[files.paths.index(str(cut))]
 
 
 def test_a_missing_folder_class_or_image_is_named_with_its_place(tmp_path):
