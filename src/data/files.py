@@ -13,6 +13,8 @@ from torchvision.io import ImageReadMode, decode_image
 
 from src.data.prepare import from_pil
 
+GREYED = (".jpg", ".jpeg", ".png")  # what torchvision makes grey; a GIF or WebP it leaves in three channels
+
 
 class Files:
     """Image files by position, each decoded when it is asked for, as uint8 (C, H, W) of its own size."""
@@ -35,9 +37,10 @@ def decoded(path: str | os.PathLike[str], *, channels: int) -> Tensor:
     """
     try:
         mode = ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB
-        image_CHW = decode_image(os.fspath(path), mode=mode, apply_exif_orientation=True)
-        if image_CHW.dtype == torch.uint8 and image_CHW.ndim == 3:
-            return image_CHW
+        if channels != 1 or os.fspath(path).lower().endswith(GREYED):
+            image_CHW = decode_image(os.fspath(path), mode=mode, apply_exif_orientation=True)
+            if image_CHW.dtype == torch.uint8 and image_CHW.ndim == 3:
+                return image_CHW
     except RuntimeError:
         pass
     try:

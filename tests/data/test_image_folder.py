@@ -109,6 +109,12 @@ def test_a_file_with_another_formats_name_is_read(tmp_path):
     assert decoded(path, channels=3)[:, 4, 4].tolist() == [10, 200, 10]
 
 
+@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "jpg"])
+def test_a_coloured_file_is_grey_where_that_is_asked(tmp_path, suffix):
+    Image.new("RGB", (9, 9), (200, 200, 200)).save(tmp_path / f"grey.{suffix}")
+    assert decoded(tmp_path / f"grey.{suffix}", channels=1).shape == (1, 9, 9)
+
+
 def test_sixteen_bits_per_pixel_become_eight(tmp_path):
     write(tmp_path)
     path = tmp_path / "train" / "cat" / "deep.png"
