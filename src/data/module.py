@@ -3,6 +3,7 @@
 Shapes: N samples, C channels, H height, W width, D features.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any

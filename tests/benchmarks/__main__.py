@@ -25,8 +25,9 @@ from tests.benchmarks.memory import peak
 from tests.benchmarks.profile import profile
 from tests.benchmarks.row import HEADER, Row
 from tests.benchmarks.scaling import over_batch_size, over_size
+from tests.benchmarks.shared import second_process
 from tests.benchmarks.speed import over, over_itself
-from tests.benchmarks.startup import answers
+from tests.benchmarks.startup import answers, first_step
 from tests.benchmarks.task import TRAIN_BATCHES, tasks
 from tests.benchmarks.transfer import over_published_transfer
 from tests.benchmarks.whole import UNITS, compare
@@ -114,6 +115,8 @@ def benchmarks(
         "callbacks": partial(share_of_epoch, cnn, asked=3.0, rounds=5),
         "help": partial(answers, ["--help"], asked=0.6, rounds=7),
         "cfg": partial(answers, ["--cfg", "job"], asked=0.6, rounds=7),
+        "first_step": partial(first_step, folder, "experiment=fashion_dnn", asked=1.0, rounds=7),
+        "second_process": partial(second_process, folder, asked=5.0, rounds=1),
         "memory_cnn": partial(peak, "fashion_cnn", folder, times=4, rounds=1),
         "memory_dnn": partial(peak, "fashion_dnn", folder, times=4, rounds=1),
         **{

@@ -24,6 +24,7 @@ SAME = [
     ["test=false"],
     ["trainer.log_every_n_steps=7"],
     ["data.workers=5"],
+    ["data.cache=false"],
 ]
 OTHER = [
     ["seed=1"],

@@ -50,3 +50,21 @@ def test_an_empty_folder_without_network_names_every_file_and_stays_empty(tmp_pa
         cifar10.read(str(tmp_path), split="train")
     assert all(f"data_batch_{k}" in str(error.value) for k in range(1, 6))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_batches_from_the_cache_are_those_of_the_files_and_a_changed_file_is_parsed_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("CACHE_DIR", str(tmp_path / "cache"))
+    toy.cifar10_files(tmp_path)
+    toy.accept_cifar10(monkeypatch, tmp_path)
+    for split in ("train", "test"):
+        plain = cifar10.read(str(tmp_path), cache=False, split=split)
+        for _ in range(2):
+            cached = cifar10.read(str(tmp_path), split=split)
+            assert all(torch.equal(one, other) for one, other in zip(plain, cached, strict=True))
+    assert len(list((tmp_path / "cache").glob("*.tensors"))) == 2
+    path = tmp_path / "cifar-10-batches-py" / "data_batch_2"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"data_batch_2: corrupt"):
+        cifar10.read(str(tmp_path), split="train")
