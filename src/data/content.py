@@ -53,11 +53,11 @@ def _state(paths: Sequence[str]) -> tuple[str, float]:
 
     The time of its change tells of an edit that has put size and time of modification back.
     """
-    lines, changed_ns = [], 0
+    lines, changed_ns = [os.getcwd()], 0  # relative paths are other files elsewhere
     for path in paths:
         status = os.stat(path)
         times = status.st_mtime_ns, status.st_ctime_ns
-        lines.append(f"{os.path.abspath(path)} {status.st_ino} {status.st_size} {times}")
+        lines.append(f"{path} {status.st_ino} {status.st_size} {times}")
         changed_ns = max(changed_ns, *times)
     return "\n".join(lines), changed_ns / 1e9
 
