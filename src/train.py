@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from src.config.command import command
-from src.sweep.job import once
+from src.sweep.job import once, pruners
 from src.worker import with_others
 
 if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help needs neither
@@ -70,6 +70,7 @@ def main(cfg: DictConfig) -> float | None:
         lightning.seed_everything(cfg.seed, workers=True, verbose=False)
         (folder / ARGUMENTS).write_text(json.dumps(with_defaults(config), indent=2))
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
+        trainer.callbacks += pruners(record, monitor=cfg.monitor)
         weights = config["model"].get("weights")
         if weights and checkpoint is None:
             start_from(model.net, weights)
@@ -77,7 +78,7 @@ def main(cfg: DictConfig) -> float | None:
         start = None if checkpoint is None else str(checkpoint)
         with together(trainer, {"config": config, "checkpoint": start, "test": tests}):
             train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode, checkpoint=checkpoint)
-            if tests:
+            if tests and "pruned" not in record.fields:
                 test(model, data, trainer, record=record)
     show(folder)
     if original:

@@ -12,6 +12,7 @@ IRRELEVANT = (
     "run",
     "rerun",
     "sweep",
+    "search",
     "retry_failed",
     "fail_fast",
     "tags",

@@ -11,8 +11,9 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from src.config.check import GROUPS, check
+from src.config.check import GROUPS, check, plain
 from src.config.command import one_line
+from src.config.hash import config_hash
 from src.config.schema import Train, check_top
 from src.run.folder import OUTPUTS, claim, unused
 from src.sweep.end import Sweep, begin, named
@@ -30,6 +31,8 @@ class Preflight(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         """Check the run; give it a folder that no other run has."""
         with one_line_errors():
+            if self.claims and config.get("search"):
+                raise ValueError(f"search={config.hydra.runtime.choices.search}: a search is several runs: add -m")
             check(job(config), groups=self.groups)
             if self.claims and config.run is None:
                 folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
@@ -43,6 +46,10 @@ class Preflight(Callback):
             )
         with one_line_errors():
             make_known("hydra.launcher", config.hydra.launcher)
+            make_known("hydra.sweeper", config.hydra.sweeper)
+        if config.get("search"):
+            self._check_search(config)
+            return
         folder, is_here = Path(config.hydra.sweep.dir), runs_here(config.hydra)
         found = []
         if not is_grid(config.hydra):
@@ -55,6 +62,22 @@ class Preflight(Callback):
                 found.append((folder / composed.hydra.sweep.subdir, overrides))
         if self.claims:
             begin(Sweep(folder, found or None))
+
+    def _check_search(self, config: DictConfig) -> None:
+        """Check what a search says and what it may set; its trials are told about by the search itself."""
+        from src.sweep.settings import checks, read_settings
+
+        with one_line_errors():
+            settings = read_settings(config)
+        hashes: dict[str, list[str]] = {}
+        for title, overrides in checks(config, settings):
+            with one_line_errors(f"{title}: "):
+                composed = job(compose(config, 0, overrides))
+                check(composed, groups=self.groups, is_here=runs_here(config.hydra))
+                hashes.setdefault(title, []).append(config_hash(plain(composed)))
+        for title, found in hashes.items():
+            if len(found) > 1 and len(set(found)) == 1:
+                raise SystemExit(f"error: {title}: it changes nothing in a run's result: take it out of search.space")
 
 
 def job(config: DictConfig) -> DictConfig:

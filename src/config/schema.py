@@ -30,6 +30,7 @@ class Train:
     trainer: Group = field(default_factory=dict)
     callback: Group = field(default_factory=dict)
     logger: Group = field(default_factory=dict)
+    search: Group = field(default_factory=dict)  # with -m: a space, and how trials are chosen from it
     expect: Group = field(default_factory=dict)  # what an experiment's figure is and should be
     needs: Group = field(default_factory=dict)  # keys to be the run folders of other experiments, for src.reproduce
     seed: int = 0

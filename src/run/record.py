@@ -63,13 +63,14 @@ def read(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
-    """Keep run.json while a run runs: `running`, then `done`, `failed` with its error, or `interrupted`.
+    """Keep run.json while a run runs: `running`, then `done`, `pruned`, `failed` with its error, or `interrupted`.
 
     `facts` are the fields known before: overrides, config_hash, seed, model, data, tags. A run that is resumed keeps
     its command and its start, and its seconds add up.
     """
     record = Record(folder)
     before = record.fields
+    before.pop("pruned", None)  # a run that goes on is so no more
     start_s = time.monotonic() - (before.get("seconds") or 0)
     record.update(
         state="running",
@@ -90,12 +91,12 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
         close = {"state": state, "error": {"type": type(raised).__name__, "message": str(raised)}}
         raise
     else:
-        close = {"state": "done"}
+        close = {"state": "pruned" if "pruned" in record.fields else "done"}
     finally:
         try:
             record.update(**close, ended=now(), seconds=round(time.monotonic() - start_s, 3))
         except OSError as error:  # a full disk ended the run: that error is the one to show
-            if close["state"] == "done":
+            if close["state"] in ("done", "pruned"):
                 raise
             log.warning("%s stays as it was: %s", record.path, error)
 

@@ -1,7 +1,8 @@
 """The end of a sweep: a table of its jobs, however it ends, and the exit status."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +19,13 @@ _sweeps: list["Sweep"] = []  # the one that this command runs, once it is known
 class Sweep:
     """A sweep's folder and its jobs: the folder of each and its overrides.
 
-    None where only the sweeper knows: then every run in the folder is one of its jobs.
+    None where only the sweeper knows: then every run in the folder is one of its jobs. Of a search, which has a `mode`,
+    the best job comes first.
     """
 
     folder: Path
     jobs: list[tuple[Path, list[str]]] | None
+    mode: str | None = None
 
 
 def begin(sweep: Sweep) -> None:
@@ -51,6 +54,8 @@ def rows(sweep: Sweep) -> list[dict[str, str]]:
     if jobs is None:
         folders = sorted(path.parent for path in sweep.folder.rglob("run.json"))
         jobs = [(folder, fields(folder).get("overrides", [])) for folder in folders]
+    if sweep.mode:
+        jobs = sorted(jobs, key=lambda job: rank(fields(job[0]), sweep.mode == "max"))
     common = set.intersection(*(set(overrides) for _, overrides in jobs)) if len(jobs) > 1 else set()
     return [_row(folder, [override for override in overrides if override not in common]) for folder, overrides in jobs]
 
@@ -59,6 +64,14 @@ def ended(folder: Path) -> str:
     """Say in one line how a job ended: state, metric, time."""
     row = _row(folder, ())
     return "  ".join(row[column] for column in ("state", "metric", "time"))
+
+
+def rank(run: Mapping[str, Any], is_larger_better: bool) -> tuple[int, float]:
+    """Return what sorts runs: those that are done, best first, then those that were pruned, then the others."""
+    value = (run.get("best") or {}).get("value")
+    if value is None or not math.isfinite(value):
+        return 3, 0.0
+    return {"done": 0, "pruned": 1}.get(run["state"], 2), -value if is_larger_better else value
 
 
 def _row(folder: Path, overrides: Sequence[str]) -> dict[str, str]:
@@ -106,7 +119,7 @@ def undone(states: Sequence[str]) -> str:
     """Return what is left to do, and how, or an empty string: a job that is running has its process."""
     number = Counter(states)
     failed = number["failed"] + number["damaged"]
-    left = len(states) - failed - number["done"] - number["running"]
+    left = len(states) - failed - number["done"] - number["pruned"] - number["running"]
     of = f"of {len(states)} jobs"
     parts = [f"{failed} {of} failed: the same command with retry_failed=true runs them again"] if failed else []
     parts += [f"{left} {of} stopped: the same command goes on with them"] if left else []

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -22,6 +22,9 @@ from src.run.record import Record, read
 from src.sweep.end import ended, named
 from src.sweep.grid import is_alone, is_grid
 from src.sweep.screen import to_file
+
+if TYPE_CHECKING:
+    from lightning import Callback
 
 log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
@@ -59,8 +62,9 @@ def job(main: Main, cfg: DictConfig, folder: Path) -> float | None:
         with hold(folder):
             fill(cfg)
             if (folder / "run.json").exists() and _is_done(cfg, folder, title):
-                log.info("%s: done already", title)
-                return read(folder)["best"]["value"]
+                run = read(folder)
+                log.info("%s: %s already", title, run["state"])
+                return run["best"]["value"]
             if is_alone(hydra):
                 return _run(main, cfg, folder)
             with to_file(folder / "screen.log"):
@@ -90,7 +94,7 @@ def _is_done(cfg: DictConfig, folder: Path, title: str) -> bool:
         raise SystemExit(f"error: {title}: the folder holds another run: move it, or choose another sweep=")
     if run["state"] == "failed" and not cfg.retry_failed:
         raise FailedBeforeError(f"failed before: {run['error']['message']}: retry_failed=true runs it again")
-    return run["state"] == "done"
+    return run["state"] in ("done", "pruned")
 
 
 def _failed(folder: Path, title: str, error: Exception) -> None:
@@ -114,3 +118,16 @@ def _run(main: Main, cfg: DictConfig, folder: Path) -> float | None:
 def _composed() -> DictConfig:
     """Hydra's own part of the config, under `hydra`."""
     return cast(DictConfig, HydraConfig.instance().cfg)
+
+
+def pruners(record: Record, *, monitor: str) -> list["Callback"]:
+    """Return the callback that ends a hopeless run early: one in a trial of a search that prunes, else none."""
+    hydra, folder = HydraConfig.get(), record.path.parent.absolute()
+    sweep = Path(hydra.sweep.dir).absolute()
+    if hydra.mode is not RunMode.MULTIRUN or not (sweep / "search.journal").exists():
+        return []
+    from src.callback.pruner import Pruner
+    from src.sweep.study import reporter
+
+    report = reporter(sweep, str(folder.relative_to(sweep)))
+    return [Pruner(report, record, monitor=monitor)] if report else []

@@ -1,0 +1,82 @@
+"""The best trial of a search as an experiment file: what makes its config differ from the default one."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from src.config.hash import IRRELEVANT
+from src.config.schema import CONF
+from src.run.folder import shown
+from src.run.record import read
+from src.sweep.end import fields, rank
+from src.sweep.grid import compose
+
+NAME = "best.yaml"
+OVERLAYS = ("experiment", "debug", "local", "search")  # no parts of a run: the values they set are in the file
+MISSING = object()
+
+
+def write_best(config: DictConfig, jobs: Sequence[tuple[Path, list[str]]]) -> None:
+    """Write the file for the best of `jobs` beside their folders, and say so; nothing where no job is done."""
+    done = [(folder, words) for folder, words in jobs if rank(fields(folder), False)[0] == 0]
+    if not done:
+        return
+    folder, words = min(done, key=lambda job: rank(fields(job[0]), config.mode == "max"))
+    run, search = read(folder), config.hydra.runtime.choices.search
+    score = f"{run['best']['metric']} {run['best']['value']:.4f}"
+    how = f"(seed {run['seed']}) in {run['seconds']:.0f} s on {run['host']['cpu']}, {run['ended'][:10]}"
+    removed = [word for word in words if word.startswith("~")]  # what no file can say
+    comment = [
+        "# @package _global_",
+        " ".join(["# python -m src.train experiment=best", *removed]),
+        f"# {score} {how}: the best of {len(jobs)} trials of search={search}, {folder.name}",
+    ]
+    path = Path(config.hydra.sweep.dir) / NAME
+    part = path.with_suffix(".part")
+    part.write_text("\n".join([*comment, overlay(compose(config, 0, words))]), encoding="utf-8")
+    part.replace(path)
+    print(f"best: {score} in {shown(folder)}, as an experiment in {shown(path)}")
+
+
+def overlay(job: DictConfig) -> str:
+    """Return, as YAML, the options and values that lead from the default config to a job's."""
+    default, loaded = _composed([]), job.hydra.runtime.choices
+    groups = [group for group in default.hydra.runtime.choices if "/" not in group and group not in OVERLAYS]
+    chosen = {group: loaded[group] for group in groups if loaded[group] != default.hydra.runtime.choices[group]}
+    if set(default.callback) - set(job.callback):
+        kept = [name for name in job.callback if (CONF / "callback" / f"{name}.yaml").exists()]
+        chosen["callback"] = f"[{', '.join(kept)}]"
+    options = [f"  - override /{group}: {option}" for group, option in chosen.items()]
+    base = _composed([f"{group}={option}" for group, option in chosen.items()])
+    values = _changed(_plain(job), _plain(base))
+    parts = ["\n".join(["defaults:", *options, ""])] if options else []
+    return "\n".join([*parts, OmegaConf.to_yaml(OmegaConf.create(values))] if values else parts)
+
+
+def _composed(words: list[str]) -> DictConfig:
+    loader = GlobalHydra.instance().config_loader()
+    return loader.load_configuration("train", words, RunMode.RUN)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return OmegaConf.to_container(own, resolve=False)  # type: ignore[return-value]
+
+
+def _changed(node: Mapping[str, Any], default: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return the parts of `node` that are not so in `default`, without what does not change a result."""
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        where, other = f"{path}{key}", default.get(key, MISSING)
+        if where in IRRELEVANT or value == other:
+            continue
+        both = isinstance(value, dict) and isinstance(other, dict)
+        if part := _changed(value, other, f"{where}.") if both else value:
+            found[key] = part
+        elif not both:
+            found[key] = value
+    return found
