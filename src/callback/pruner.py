@@ -23,6 +23,14 @@ class Pruner(lightning.Callback):
         self.record = record
         self.monitor = monitor
 
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Leave a run that was pruned before at its end, or let it go on where it is hopeless no more."""
+        pruned = self.record.fields.get("pruned")
+        if pruned and not (trainer.should_stop and self.report(pruned["validations"], pruned["value"])):
+            trainer.should_stop = False
+            del self.record.fields["pruned"]
+            self.record.update()
+
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Report, and end what is hopeless."""
         if trainer.sanity_checking or not trainer.is_global_zero or trainer.should_stop:

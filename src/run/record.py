@@ -70,7 +70,6 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
     """
     record = Record(folder)
     before = record.fields
-    before.pop("pruned", None)  # a run that goes on is so no more
     start_s = time.monotonic() - (before.get("seconds") or 0)
     record.update(
         state="running",

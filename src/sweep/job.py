@@ -121,13 +121,21 @@ def _composed() -> DictConfig:
 
 
 def pruners(record: Record, *, monitor: str) -> list["Callback"]:
-    """Return the callback that ends a hopeless run early: one in a trial of a search that prunes, else none."""
+    """Return the callback that ends a hopeless run: one in a trial of a search that prunes, and else none.
+
+    Also one where a run that was pruned goes on by itself: it is hopeless no more.
+    """
     hydra, folder = HydraConfig.get(), record.path.parent.absolute()
     sweep = Path(hydra.sweep.dir).absolute()
-    if hydra.mode is not RunMode.MULTIRUN or not (sweep / "search.journal").exists():
+    report: Callable[[int, float], bool] | None = None
+    if hydra.mode is RunMode.MULTIRUN and (sweep / "search.journal").exists():
+        from src.sweep.study import reporter
+
+        report = reporter(sweep, str(folder.relative_to(sweep)))
+    elif "pruned" in record.fields:
+        report = lambda number, score: False  # noqa: E731
+    if report is None:
         return []
     from src.callback.pruner import Pruner
-    from src.sweep.study import reporter
 
-    report = reporter(sweep, str(folder.relative_to(sweep)))
-    return [Pruner(report, record, monitor=monitor)] if report else []
+    return [Pruner(report, record, monitor=monitor)]

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import OverrideParseException
+from hydra.errors import HydraException
 
 from src.config.command import in_quotes
 
@@ -159,6 +159,6 @@ def text(value: Any) -> str:
         return json.dumps(value)
     try:
         is_plain = OverridesParser.create().parse_override(f"key={value}").value() == value
-    except OverrideParseException:
+    except HydraException:
         is_plain = False
     return value if is_plain else in_quotes(value)

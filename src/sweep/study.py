@@ -23,6 +23,8 @@ from src.sweep.settings import Node, Settings
 from src.sweep.space import overrides, read_space
 
 STUDY = "search"
+# Those that stop a study of themselves when all is tried, as a grid does without a search, or need another sampler.
+NOT_TAKEN = ("BruteForceSampler", "GridSampler", "PartialFixedSampler")
 IDENTITY, PRUNER, FOLDER, RETRIES = "identity", "pruner", "folder", "retries"  # what the journal says beside values
 
 
@@ -161,11 +163,12 @@ def _study(folder: Path, mode: str) -> optuna.Study:
 
 def _part(kind: str, module: ModuleType, node: Mapping[str, Any], **defaults: Any) -> Any:
     names = [name for name in module.__all__ if name.endswith(kind.capitalize()) and not name.startswith("Base")]
+    names = [name for name in names if name not in NOT_TAKEN]
     name = str(node.get("name"))
     if name not in names:
         near = get_close_matches(name, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
-        raise ValueError(f"search.{kind}.name={name}: Optuna has no such {kind}: {hint}")
+        raise ValueError(f"search.{kind}.name={name}: no {kind} that a search takes: {hint}")
     call = getattr(module, name)
     taken = {key: value for key, value in defaults.items() if key in inspect.signature(call).parameters}
     arguments = taken | {key: value for key, value in node.items() if key != "name"}
