@@ -11,8 +11,9 @@ import pytest
 from src.config.schema import CONF
 from tests.conftest import ROOT, Command
 
-TORCH_FREE = "; heavy = {'torch', 'lightning', 'torchvision', 'matplotlib'} & set(sys.modules); assert not heavy, heavy"
-GROUPS = ("model", "data", "optimizer", "scheduler", "trainer", "callback", "logger", "experiment", "debug")
+HEAVY = {"torch", "lightning", "torchvision", "matplotlib", "optuna"}
+TORCH_FREE = f"; heavy = {HEAVY} & set(sys.modules); assert not heavy, heavy"
+GROUPS = ("model", "data", "optimizer", "scheduler", "trainer", "callback", "logger", "search", "experiment", "debug")
 
 
 def answer(command: str, *arguments: str, folder: Path) -> str:

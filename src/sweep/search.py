@@ -1,5 +1,6 @@
 """A search: trials chosen out of a space, run as the jobs of a sweep, and the best one written as an experiment."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.check import plain
+from src.config.command import one_line
 from src.config.hash import relevant
 from src.run.hold import hold
 from src.sweep.best import write_best
@@ -19,6 +21,7 @@ from src.sweep.end import Sweep, begin
 from src.sweep.grid import compose
 from src.sweep.settings import Settings, at_once, own, random_trials, read_settings
 from src.sweep.space import read_space
+
 
 class Search(Sweeper):
     """Runs the trials of a search: those that are done are skipped, those that were stopped go on."""
@@ -52,7 +55,7 @@ class Search(Sweeper):
         if self.composed.retry_failed:
             trials.retry_failed()
         self._report(trials.placed())
-        for batch in trials.batches(at_once(settings, self.composed.hydra.launcher)):
+        for batch in trials.batches(at_once(settings, self.launcher, self.composed.hydra.launcher)):
             for trial in batch:
                 trials.place(trial, self._place(trial.overrides))
             self._report(trials.placed())
@@ -69,9 +72,13 @@ class Search(Sweeper):
         begin(Sweep(self.folder, self.jobs, mode=self.composed.mode))
 
     def _launch(self, trials: Sequence[Sequence[str]], *, first: int) -> None:
+        """Run trials; say which could not even begin, or lost their process: their run folders tell how they stand."""
         jobs = [[*self.common, *words] for words in trials]
-        for job in self.launcher.launch(jobs, initial_job_idx=first):
-            _ = job.return_value  # raises where the job could not even begin
+        for words, result in zip(trials, self.launcher.launch(jobs, initial_job_idx=first), strict=True):
+            try:
+                _ = result.return_value
+            except Exception as error:
+                print(f"error: trial {' '.join(words)}: {one_line(error)}", file=sys.stderr)
 
 
 def identity(config: DictConfig, settings: Settings) -> dict[str, Any]:

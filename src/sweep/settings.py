@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from src.config.check import plain
@@ -109,7 +110,11 @@ def _probes(space: Space, name: str) -> list[list[str]]:
     return [space[name].overrides(name, value) for value in space[name].probes]
 
 
-def at_once(settings: Settings, launcher: Mapping[str, Any]) -> int:
-    """Return how many trials to choose at once; each is chosen without knowing how the others of its batch end."""
-    number = settings.jobs or launcher.get("n_jobs") or launcher.get("array_parallelism") or 1
+def at_once(settings: Settings, launcher: Launcher, node: Mapping[str, Any]) -> int:
+    """Return how many trials to choose at once; each is chosen without knowing how the others of its batch end.
+
+    As many as a launcher of ours says that it runs, or as the config `node` of Hydra's joblib or submitit says.
+    """
+    said = getattr(launcher, "at_once", None) or node.get("n_jobs") or node.get("array_parallelism")
+    number = settings.jobs or said or 1
     return number if number > 0 else os.cpu_count() or 1  # joblib's -1 stands for all processors

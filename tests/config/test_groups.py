@@ -59,7 +59,7 @@ def cured(folder: Path, *overrides: str) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("group", "option"), pairs("optimizer", "scheduler", "trainer", "callback", "experiment", "debug")
+    ("group", "option"), pairs("optimizer", "scheduler", "trainer", "callback", "search", "experiment", "debug")
 )
 def test_an_option_of_a_group_passes_the_check_as_it_is(group: str, option: str, tmp_path: Path) -> None:
     override = f"+callback={option}" if group == "callback" and option not in ("checkpoint", "progress") else ""

@@ -1,15 +1,19 @@
 """Searches: what they choose, what is kept, pruned, told and gone on with, and the experiment they end in."""
 
 import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn, JobStatus
 
 from src.run.record import read
 from tests.conftest import FAST, ROOT, Command
@@ -122,6 +126,7 @@ def test_the_same_command_again_runs_nothing_and_more_trials_are_added(
     assert set(states(first.out)) < set(states(more.out))
 
 
+@pytest.mark.slow
 def test_a_search_made_longer_chooses_what_it_would_have_chosen_at_once(
     train: Command, search: Write, tmp_path: Path
 ) -> None:
@@ -184,6 +189,30 @@ def test_a_failed_trial_is_told_and_the_search_goes_on_and_can_retry_it(
     assert after == before + ["COMPLETE"] * before.count("FAIL")
     train(*given, "retry_failed=true")
     assert told(found) == after
+
+
+class Loses(BasicLauncher):
+    """A launcher to which the process of the first trial dies."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run the jobs but for the first one."""
+        if initial_job_idx:
+            return super().launch(job_overrides, initial_job_idx)
+        return [JobReturn(status=JobStatus.FAILED, _return_value=RuntimeError("killed by SIGKILL"))]
+
+
+def test_a_trial_that_could_not_begin_is_told_of_and_run_by_the_next_start(
+    train: Command, search: Write, found: Path
+) -> None:
+    name = "hydra_plugins.tests.Loses"
+    Plugins.instance().class_name_to_class[name] = Loses
+    ended = train(*search(LR), *FAST, f"hydra.launcher._target_={name}")
+    assert told(found) == ["RUNNING", "COMPLETE"]
+    assert re.search("error: trial optimizer.lr=.*killed by SIGKILL", ended.err)
+    assert ended.code == 1
+    assert sorted(states(ended.out).values()) == ["done", "not started"]
+    assert train(*search(LR), *FAST).code == 0
+    assert told(found) == ["COMPLETE"] * 2
 
 
 BAD: dict[str, tuple[list[str], list[str]]] = {  # arguments: what the line names
@@ -258,6 +287,7 @@ def test_a_folder_with_another_search_is_named_with_what_differs_and_left_alone(
     assert files(found) == before
 
 
+@pytest.mark.slow
 def test_the_searches_that_come_with_the_project_run(train: Command) -> None:
     for name in ("optuna_lr", "optuna_architecture", "random"):
         model = () if name == "optuna_architecture" else ("model=softmax_regression",)
