@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from src.plot.room import stack
 from src.plot.style import BLACK, SPLIT
 
 Curve = tuple[np.ndarray, np.ndarray]  # step_P, value_P
@@ -23,24 +24,26 @@ def curves(curve: Mapping[str, Curve], *, best: tuple[str, int, float] | None = 
     metrics = list(dict.fromkeys(name.partition("/")[2] for name in curve))
     if not metrics:
         raise ValueError("no score was logged")
-    figure = Figure(figsize=(7, 2.8 * len(metrics)), dpi=100, layout="constrained")
+    figure = Figure(figsize=(7, 2.8 * len(metrics)), dpi=100)
     panels = figure.subplots(len(metrics), sharex=True, squeeze=False)[:, 0]
     for panel, metric in zip(panels, metrics, strict=True):
         lines = {name: curve[name] for split in SPLIT if (name := f"{split}/{metric}") in curve}
         _panel(panel, metric, lines)
         if best and best[0] in lines:
             name, step, value = best
-            label = f"best {name}: {value:.4g} at step {step:,}"
+            label = f"best {name.partition('/')[0]}: {value:.4g} at step {step:,}"
             panel.plot(step, value, "*", color=BLACK, fillstyle="none", markersize=15, linestyle="none", label=label)
-        panel.legend(loc="upper right" if metric == "loss" else "lower right", fontsize=9)  # "best" tries every place
+        panel.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, fontsize=9, frameon=False)  # covers no line
     panels[-1].set_xlabel("optimizer steps")
+    stack(list(panels), above=0.32, between=0.1)
     return figure
 
 
 def _panel(panel: Axes, metric: str, lines: Mapping[str, Curve]) -> None:
     for name, (step_P, value_P) in lines.items():
+        split = name.partition("/")[0]
         marker = "o" if len(step_P) < 30 else None  # few points are points; one alone would have no line at all
-        panel.plot(step_P, value_P, color=SPLIT[name.partition("/")[0]], marker=marker, markersize=4, label=name)
+        panel.plot(step_P, value_P, color=SPLIT[split], marker=marker, markersize=4, label=split)
     panel.set_ylabel(metric.replace("_", " "))
     panel.grid(alpha=0.3)
     value_P = np.concatenate([values for _, values in lines.values()])

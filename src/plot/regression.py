@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from src.plot.room import stack
 from src.plot.style import BLACK, SPLIT
 
 Fitted = tuple[np.ndarray, np.ndarray]  # target_N, prediction_N
@@ -35,6 +36,7 @@ def fit(
     upper.set_ylabel(axes[1])
     upper.set_xlim(curve[0].min(), curve[0].max())
     upper.legend(fontsize=9)
+    stack((upper, lower), above=0.22, right=0.35, shares=(3, 1))
     return figure
 
 
@@ -51,12 +53,13 @@ def agreement(fitted: Mapping[str, Fitted], *, target: str) -> Figure:
         lower.plot(target_N, target_N - prediction_N, "o", color=SPLIT[split], markersize=3)
     upper.set_ylabel(f"prediction: {target}")
     upper.legend(fontsize=9)
+    stack((upper, lower), above=0.22, right=0.35, shares=(3, 1))
     return figure
 
 
 def _panels(input_name: str) -> tuple[Figure, Axes, Axes]:
-    figure = Figure(figsize=(7, 6), dpi=120, layout="constrained")
-    upper, lower = figure.subplots(2, sharex=True, height_ratios=(3, 1))
+    figure = Figure(figsize=(7, 6), dpi=120)
+    upper, lower = figure.subplots(2, sharex=True)
     lower.axhline(0, color=BLACK, linewidth=0.8)
     lower.set(xlabel=input_name, ylabel="target - prediction")
     for panel in (upper, lower):

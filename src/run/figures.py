@@ -8,7 +8,8 @@ draw(Path("outputs/..."))  # figures/*.png
 import csv
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,8 +47,11 @@ def draw(folder: Path, *, monitor: str | None = None, mode: str = "min") -> list
     for name, picture in pictures.items():
         path = folder / "figures" / f"{name}.png"
         try:
-            if figure := picture():
-                _save(figure, path)
+            with lettering():
+                figure = picture()
+                if figure:
+                    save(figure, path)
+            if figure:
                 drawn.append(path)
             else:
                 path.unlink(missing_ok=True)  # of a shorter run: this one made no mistake
@@ -109,11 +113,8 @@ def _mistakes(folder: Path, said: Predictions | None) -> "Figure | None":
         return None
     with np.load(path, allow_pickle=False) as kept:
         images_NHWC, row_N = kept["images"], kept["rows"]
-    label_N, prediction_N = said.target[row_N], said.prediction[row_N]
-    probability_N = said.probability[row_N, prediction_N]
     captions = [
-        caption(said.classes[label], said.classes[prediction], probability)
-        for label, prediction, probability in zip(label_N, prediction_N, probability_N, strict=True)
+        caption(said.classes[said.target[row]], said.classes[said.prediction[row]], said.chosen(row)) for row in row_N
     ]
     return mistakes(images_NHWC, captions)
 
@@ -150,14 +151,28 @@ def _said(folder: Path, split: str) -> Predictions | None:
     return read(path) if path.exists() else None
 
 
-def _save(figure: "Figure", path: Path) -> None:
-    """Write a PNG; the file is there when it is whole."""
+@contextmanager
+def lettering() -> Iterator[None]:
+    """Draw letters as their outlines are, as hinting takes as long as all else; one that the font lacks is a box."""
+    from matplotlib import rc_context
+
+    with warnings.catch_warnings(), rc_context({"text.hinting": "none"}):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def save(figure: "Figure", path: Path) -> None:
+    """Write a PNG; the file is there when it is whole. Figure.savefig would draw twice, once to measure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     path.parent.mkdir(exist_ok=True)
     part = path.with_suffix(".part")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a letter that the font lacks is a box
-            figure.savefig(part, format="png", metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+        image.save(part, format="png", dpi=(figure.dpi, figure.dpi), compress_level=3)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

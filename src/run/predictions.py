@@ -9,6 +9,7 @@ Shapes: N samples, K classes.
 import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,25 @@ import numpy as np
 class Predictions:
     """The rows of one file as columns.
 
-    Of classes, `target` and `prediction` (N,) are their numbers and `probability` (N, K) is what the net gives to each;
-    of numbers they are numbers, and `classes` and `probability` (N, 0) are empty. `extra` has other columns as text.
+    Of classes, `target` and `prediction` (N,) are their numbers; of numbers they are numbers, and `classes` is empty.
+    `extra` has other columns as text, `text` what the net gives to each class, K columns of N.
     """
 
     index: np.ndarray
     target: np.ndarray
     prediction: np.ndarray
-    probability: np.ndarray
     classes: list[str]
     extra: dict[str, list[str]]
+    text: list[Sequence[str]]
+
+    @cached_property
+    def probability(self) -> np.ndarray:
+        """What the net gives to each class (N, K), which takes as long to make of text as all the rest to read."""
+        return np.array(self.text, dtype=float).reshape(len(self.classes), len(self.index)).T
+
+    def chosen(self, row: int) -> float:
+        """Return what the net gives to the class that it predicts for one row."""
+        return float(self.text[self.prediction[row]][row])
 
 
 def read(path: Path) -> Predictions:
@@ -44,13 +54,13 @@ def read(path: Path) -> Predictions:
     index_N = np.array(column["index"], dtype=int)
     if not classes:
         target_N, prediction_N = (np.array(column[name], dtype=float) for name in ("target", "prediction"))
-        return Predictions(index_N, target_N, prediction_N, np.empty((len(index_N), 0)), [], extra)
+        return Predictions(index_N, target_N, prediction_N, [], extra, [])
     number = {name: place for place, name in enumerate(classes)}
     label_N, prediction_N = (
         np.array([number[value] for value in column[name]], dtype=int) for name in ("label", "prediction")
     )
-    probability_NK = np.array([column[f"P({name})"] for name in classes], dtype=float).T
-    return Predictions(index_N, label_N, prediction_N, probability_NK, classes, extra)
+    text: list[Sequence[str]] = [column[f"P({name})"] for name in classes]
+    return Predictions(index_N, label_N, prediction_N, classes, extra, text)
 
 
 class Table:

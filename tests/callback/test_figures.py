@@ -114,7 +114,7 @@ def test_a_picture_that_fails_is_a_warning_and_the_others_are_drawn(
 
 
 def test_a_run_whose_pictures_fail_ends_as_any_other(train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", lambda *args, **kwargs: 1 / 0)
+    monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *args, **kwargs: 1 / 0)
     ended = train(*SHORT)
     assert ended.code == 0, ended.err
     assert read(ended.run)["state"] == "done"

@@ -18,6 +18,7 @@ from src.plot.curves import curves
 from src.plot.mistakes import caption, mistakes
 from src.plot.predictions import predictions
 from src.plot.regression import agreement, fit
+from src.run.figures import lettering
 from tests.conftest import ROOT
 
 
@@ -35,6 +36,19 @@ def texts(figure: Figure) -> list[str]:
 def lines(figure: Figure, panel: int = 0) -> dict[str, np.ndarray]:
     """The points (2, P) of each line of a panel, by its label."""
     return {line.get_label(): np.array(line.get_data()) for line in figure.axes[panel].lines}
+
+
+def assert_readable(figure: Figure) -> None:
+    """No text is cut by the edge, and no label of an axis lies on its numbers or names."""
+    with lettering():
+        drawn(figure)
+        whole, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert min(whole.x0, whole.y0, width - whole.x1, height - whole.y1) >= 0, whole
+        for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis) if axis.label.get_text()):
+            label = axis.label.get_window_extent()
+            axis.label.set_visible(False)
+            axis.offsetText.set_visible(False)  # 1e9, at the end of the axis
+            assert not label.overlaps(axis.get_tightbbox()), axis.label
 
 
 def labels(samples: int, classes: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +106,28 @@ def test_many_classes_stay_a_picture_of_bounded_size(classes: int) -> None:
     assert len(figure.axes[0].patches) <= SHOWN
 
 
+@pytest.mark.parametrize("classes", [2, 100])
+@pytest.mark.parametrize("name", ["automobile {}", "W" * 20 + "{}"])
+def test_no_name_of_a_class_is_cut_or_lies_on_a_label(name: str, classes: int) -> None:
+    count_KK = confusion_counts(*labels(3000, classes), classes) * 1000
+    names = [name.format(number) for number in range(classes)]
+    for figure in (confusion(count_KK, names), class_accuracy(count_KK, names)):
+        assert_readable(figure)
+
+
+@pytest.mark.parametrize("scale", [1e-7, -12345, 1e9])
+def test_no_number_is_cut_or_lies_on_a_label(scale: float) -> None:
+    random = np.random.default_rng(0)
+    value_P = scale * (1 + random.random(50))
+    names = ("train/calibration_error", "val/calibration_error", "train/loss", "val/f1", "val/auroc")
+    line = np.arange(50) * 1_000_000, value_P
+    assert_readable(curves(dict.fromkeys(names, line), best=("val/calibration_error", 49_000_000, value_P[-1])))
+    assert_readable(agreement({"test": (value_P, value_P[::-1])}, target="price (€)"))
+    assert_readable(fit({"val": (value_P, value_P)}, {"val": value_P}, (value_P, value_P), axes=["in (V)", "out (m)"]))
+    target_N, probability_N = random.integers(0, 2, 500), random.random(500)
+    assert_readable(predictions(dict.fromkeys(("train", "test"), (target_N, probability_N)), ["no", "automobile"]))
+
+
 def test_class_accuracy_is_the_recall_of_each_class_the_worst_on_top() -> None:
     label_N, prediction_N = labels(400, 5)
     figure = class_accuracy(confusion_counts(label_N, prediction_N, 5), list("abcde"))
@@ -116,9 +152,9 @@ def test_curves_are_the_points_given_a_panel_per_score_and_the_best_marked() -> 
     )
     drawn(figure)
     assert [axes.get_ylabel() for axes in figure.axes] == ["accuracy", "loss"]
-    assert list(lines(figure, 1)) == ["train/loss", "val/loss"]
-    np.testing.assert_array_equal(lines(figure, 1)["train/loss"], loss)
-    np.testing.assert_array_equal(lines(figure)["best val/accuracy: 0.5 at step 30"], [[30], [0.5]])
+    assert list(lines(figure, 1)) == ["train", "val"]
+    np.testing.assert_array_equal(lines(figure, 1)["train"], loss)
+    np.testing.assert_array_equal(lines(figure)["best val: 0.5 at step 30"], [[30], [0.5]])
     assert figure.axes[-1].get_xlabel() == "optimizer steps"
 
 
