@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from src.run.hold import hold
 from src.run.record import read
 from tests.conftest import FAST, ROOT, Command, Made, call
 
@@ -166,11 +167,24 @@ def test_failed_and_half_written_runs_are_rows_that_say_so_and_do_not_count(
     assert "empty: damaged: run.json cannot be read" in ended.out
     best, *others = rows(tmp_path)
     assert float(best["best val/loss"]) == pytest.approx(0.2)
-    assert (best["n"], best["state"]) == ("2", "2 damaged, 2 done, 1 failed, 1 running")
+    assert (best["n"], best["state"]) == ("2", "2 damaged, 2 done, 1 failed, 1 interrupted")
     assert sorted((row["runs"], row["state"], row["n"]) for row in others) == [
         ("bare", "damaged", "0"),
         ("other", "failed", "0"),
     ]
+
+
+def test_a_run_is_running_while_a_process_holds_it_and_interrupted_when_none_does(
+    make: Made, report: Command, tmp_path: Path
+) -> None:
+    folder = make("a", state="running", ended=None)
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert "a: interrupted" in report("run=outputs").out
+    with hold(folder):
+        assert "a: running" in report("run=outputs").out
+    assert "a: interrupted" in report("run=outputs").out
+    assert {path: path.read_bytes() for path in before} == before
+    assert rows(tmp_path)[0]["state"] == "interrupted"
 
 
 @pytest.mark.parametrize("eighths", range(8))

@@ -38,15 +38,25 @@ def hold(folder: Path) -> Iterator[None]:
                 lock.truncate(0)
 
 
+def state(folder: Path, recorded: str) -> str:
+    """Return the state of a run: `running` only while a process holds its folder, else what it recorded.
+
+    A run that was killed had no time to record it, and is `interrupted`.
+    """
+    if is_held(folder):
+        return "running"
+    return "interrupted" if recorded == "running" else recorded
+
+
 def is_held(folder: Path) -> bool:
     """Whether a live process holds the folder."""
     try:
         with (folder / ".lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError:  # there is none, or it is no file: whoever holds a folder could make one
+        return False
     return False
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from src.run.folder import shown
-from src.run.hold import is_held
+from src.run.hold import state
 from src.run.record import read
 
 _sweeps: list["Sweep"] = []  # the one that this command runs, once it is known
@@ -79,7 +79,7 @@ def _row(folder: Path, overrides: Sequence[str]) -> dict[str, str]:
     best, seconds = run.get("best") or {}, run.get("seconds")
     return {
         "job": named(overrides),
-        "state": "running" if is_held(folder) else {"running": "interrupted"}.get(run["state"], run["state"]),
+        "state": state(folder, run["state"]),
         "metric": f"{best['metric']} {best['value']:.4f}" if best.get("value") is not None else "",
         "time": "" if seconds is None else f"{seconds:.1f} s",
         "folder": folder.name,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from src.run.compare.settings import Settings, printable, settings
+from src.run.hold import state
 from src.run.record import read
 
 NAMES = ("experiment", "model", "data")  # chosen by name, each of which stands for many settings
@@ -87,7 +88,7 @@ def _from_fields(run: Run, fields: Mapping[str, Any]) -> Run:
     chosen = dict(override.split("=", 1) for override in overrides if "=" in override) | dict(fields)
     metric = printable(best.get("metric") or run.settings.get("monitor") or "")
     values = {f"best {metric}": best.get("value"), **_mapping(fields.get("metrics"))}
-    run.state = printable(fields.get("state", DAMAGED))
+    run.state = state(run.folder, printable(fields.get("state", DAMAGED)))
     run.error = printable(f"{error.get('type')}: {error.get('message')}") if error else ""
     run.overridden = frozenset(override.partition("=")[0].lstrip("+~") for override in overrides)
     run.names = {name: printable(chosen[name]) for name in NAMES if name in chosen}
