@@ -24,6 +24,7 @@ def main(cfg: DictConfig) -> None:
     from src.config.check import plain
     from src.run.folder import checkpoints
     from src.run.quiet import quiet
+    from src.run.screen import table
     from src.trainer.trainer import alone
 
     folder = Path(cfg.run)
@@ -38,7 +39,7 @@ def main(cfg: DictConfig) -> None:
         trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
         rows = evaluate(model, data, trainer, paths, split=cfg.split)
     store(folder / "eval.csv", rows)
-    show(rows)
+    table(list(rows[0]), (list(row.values()) for row in rows))
 
 
 def evaluate(
@@ -83,19 +84,6 @@ def store(path: Path, rows: Sequence[dict[str, Any]]) -> None:
         writer.writeheader()
         writer.writerows(rows)
     part.replace(path)
-
-
-def show(rows: Sequence[dict[str, Any]]) -> None:
-    """Print rows as a table."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in rows[0]:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*(f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console(soft_wrap=True, highlight=False).print(table)
 
 
 def _read(path: Path) -> list[dict[str, str]]:

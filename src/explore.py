@@ -109,6 +109,7 @@ def look(data: "Data") -> "dict[str, Figure]":
     from src.data.statistics import statistics
     from src.plot.balance import balance, histogram
     from src.plot.gallery import gallery
+    from src.run.screen import table
 
     images, target_N = data.originals("train")
     skips = data.on_bad_file == "skip"
@@ -117,7 +118,7 @@ def look(data: "Data") -> "dict[str, Figure]":
         data.setup("test" if split == "test" else "fit")
     targets = {split: data.targets(split) for split in data.splits}
     names = data.classes or []
-    show(samples(targets, names), ["class" if names else "", *targets])
+    table(["class" if names else "", *targets], samples(targets, names))
     print(f"mean: {pasted(mean_C)}  # of the {len(images):,} training samples, divided by {data.normalize.scale:g}")
     print(f"std: {pasted(std_C)}")
     if names:
@@ -141,18 +142,6 @@ def samples(targets: "Mapping[str, Tensor]", classes: Sequence[str]) -> Iterator
     yield ["samples", *(f"{len(target_N):,}" for target_N in targets.values())]
     for name in () if classes else ("min", "mean", "max"):
         yield [name, *(f"{getattr(target_N, name)():.4g}" if len(target_N) else "" for target_N in targets.values())]
-
-
-def show(rows: Iterable[Sequence[str]], columns: Sequence[str]) -> None:
-    """Print rows as a table."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*columns, box=None, padding=(0, 2, 0, 0))
-    for row in rows:
-        table.add_row(*map(Text, row))  # a name in brackets is no markup
-    Console(soft_wrap=True, highlight=False).print(table)
 
 
 def pasted(values_C: "Tensor") -> str:

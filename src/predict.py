@@ -135,20 +135,11 @@ def flat(row: Row) -> Row:
 
 def show(rows: Sequence[Row], header: Sequence[str]) -> None:
     """Print rows as a table; columns that none of them fills are left out."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from src.run.screen import table
 
     cells = [flat(row) for row in rows]
     used = [column for column in header if any(row.get(column) is not None for row in cells)]
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in used:
-        table.add_column(column, no_wrap=True)
-    for row in cells:
-        values = (row.get(column) for column in used)
-        words = ("" if value is None else f"{value:.4f}" if isinstance(value, float) else value for value in values)
-        table.add_row(*map(Text, words))  # as text: brackets in a file's name are no markup
-    Console(soft_wrap=True, highlight=False, width=10_000).print(table)
+    table(used, (["" if row.get(column) is None else row[column] for column in used] for row in cells))
 
 
 def picture(path: Path, shown: Sequence[Said], *, data: "Data", title: str) -> None:

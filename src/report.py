@@ -61,23 +61,15 @@ def unfinished(rows: Sequence["Row"]) -> Iterator[str]:
 
 def show(table: "Table", lines: Sequence[str]) -> None:
     """Print the first rows of the table, and the first of the runs that are not done."""
-    from rich.console import Console
-    from rich.table import Table as Screen
-    from rich.text import Text
+    from src.run import screen
 
-    screen = Screen(box=None, padding=(0, 2, 0, 0))
-    for column, name in enumerate(table.header):
-        screen.add_column(Text(name), justify="right" if column in table.numeric else "left", no_wrap=True)
-    for row in table.rows[:SHOWN]:
-        screen.add_row(*(Text(cell.text) for cell in row))  # as text: brackets are no markup
-    console = Console(soft_wrap=True, highlight=False, width=10_000)  # a wide table wraps instead of losing columns
-    console.print(screen)
+    screen.table(table.header, ([cell.text for cell in row] for row in table.rows[:SHOWN]), right=table.numeric)
     if len(table.rows) > SHOWN:
-        console.print(f"and {len(table.rows) - SHOWN} more rows")
+        print(f"and {len(table.rows) - SHOWN} more rows")
     for line in lines[:SHOWN]:
-        console.print(Text(line))
+        print(line)
     if len(lines) > SHOWN:
-        console.print(f"and {len(lines) - SHOWN} more runs that are not done")
+        print(f"and {len(lines) - SHOWN} more runs that are not done")
 
 
 def store(folder: Path, files: dict[str, str]) -> None:

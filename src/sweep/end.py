@@ -11,6 +11,7 @@ from typing import Any
 from src.run.folder import shown
 from src.run.hold import state
 from src.run.record import read
+from src.run.screen import table
 
 _sweeps: list["Sweep"] = []  # the one that this command runs, once it is known
 
@@ -42,7 +43,7 @@ def reported() -> Iterator[None]:
     finally:
         found = [(sweep.folder, rows(sweep)) for sweep in _sweeps]
         for _, jobs in found:
-            show(jobs)
+            table(list(jobs[0]) if jobs else [], (list(row.values()) for row in jobs))
     for folder, jobs in found:
         if message := undone([row["state"] for row in jobs]):
             raise SystemExit(f"error: {shown(folder.absolute())}: {message}")
@@ -100,19 +101,6 @@ def fields(folder: Path) -> dict[str, Any]:
         return {"state": "not started"}
     except ValueError:
         return {"state": "damaged"}
-
-
-def show(jobs: Sequence[dict[str, str]]) -> None:
-    """Print a line for each job, as long as it needs to be."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in jobs[0] if jobs else ():
-        table.add_column(column)
-    for row in jobs:
-        table.add_row(*row.values())
-    Console(width=100_000, highlight=False, markup=False, soft_wrap=True).print(table)
 
 
 def undone(states: Sequence[str]) -> str:
