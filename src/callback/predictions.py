@@ -126,7 +126,7 @@ class Said:
         self.data = data
         self.index_N = data.indices[split].tolist()
         self.extra_N: list[Any] | None = data.paths(split)
-        names = ["label", "prediction", *(f"P({name})" for name in data.classes or ())]
+        names = ["target", "label", *(f"P({name})" for name in data.classes or ())]
         if not data.classes:
             names = ["target", "prediction"]
         if _is_curve(data):
@@ -154,8 +154,8 @@ class Said:
         prediction_B = (scored_B > 0.5).long() if binary else scored_B.argmax(dim=1)  # as torchmetrics decides
         self._remember(rows, probability_BK, prediction_B, target_B)
         self.table.add(
-            (*b, classes[label], classes[prediction], *probabilities)
-            for b, label, prediction, probabilities in zip(
+            (*b, classes[target], classes[label], *probabilities)
+            for b, target, label, probabilities in zip(
                 before, target_B.tolist(), prediction_B.tolist(), probability_BK.tolist(), strict=True
             )
         )

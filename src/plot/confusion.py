@@ -19,13 +19,13 @@ BAR, TITLE = 1.1, 0.35  # inches for what stands to the right of the matrix and 
 WHITE = {"facecolor": "white", "edgecolor": "none", "pad": 1}  # behind text that a line may cross
 
 
-def confusion_counts(label_N: np.ndarray, prediction_N: np.ndarray, classes: int) -> np.ndarray:
-    """Return how many samples of each class (rows) were taken for each (columns), (K, K)."""
-    return np.bincount(label_N * classes + prediction_N, minlength=classes**2).reshape(classes, classes)
+def confusion_counts(target_N: np.ndarray, label_N: np.ndarray, classes: int) -> np.ndarray:
+    """Return how many samples of each class (rows) were labelled as each (columns), (K, K)."""
+    return np.bincount(target_N * classes + label_N, minlength=classes**2).reshape(classes, classes)
 
 
 def confusion(count_KK: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Return the confusion matrix: colour is the share of the label's samples, the number how many they are."""
+    """Return the confusion matrix: colour is the share of the target's samples, the number how many they are."""
     K = len(classes)
     share_KK = count_KK / np.maximum(count_KK.sum(axis=1, keepdims=True), 1)
     ticks = range(0, K, -(-K // SHOWN))
@@ -39,14 +39,14 @@ def confusion(count_KK: np.ndarray, classes: Sequence[str]) -> Figure:
     label(axes, (left, below, side, side), wide=wide, tall=tall)
     place(bar, (left + side + 0.2, below + 0.1 * side, 0.2, 0.8 * side))
     picture = axes.imshow(share_KK, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    figure.colorbar(picture, cax=bar, label="share of the label's samples")
+    figure.colorbar(picture, cax=bar, label="share of the target's samples")
     font = 10 if K <= 10 else 8
     for row, column in np.argwhere(count_KK) if K <= ANNOTATED else ():
         number, color = f"{count_KK[row, column]:,}", "white" if share_KK[row, column] > 0.5 else "black"
         axes.text(column, row, number, ha="center", va="center", color=color, fontsize=font)
     axes.set_xticks(ticks, names, fontsize=9, **turned)
     axes.set_yticks(ticks, names, fontsize=9)
-    axes.set(xlabel="prediction", ylabel="label")
+    axes.set(xlabel="label (predicted)", ylabel="target (true)")
     axes.set_title(f"{np.trace(count_KK):,} of {count_KK.sum():,} right", fontsize=11, y=1)
     return figure
 

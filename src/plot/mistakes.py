@@ -30,6 +30,6 @@ def mistakes(images_NHWC: np.ndarray, captions: Sequence[str], *, columns: int =
     return figure
 
 
-def caption(label: str, prediction: str, probability: float) -> str:
+def caption(target: str, label: str, probability: float) -> str:
     """Return what stands over an image: what the net says, how sure it is, and what is true."""
-    return f"{shortened(prediction, 13)} {probability:.1%}\nis {shortened(label, 16)}"
+    return f"{shortened(label, 13)} {probability:.1%}\nis {shortened(target, 16)}"

@@ -1,7 +1,8 @@
 """`predictions/*.csv`: what a net said of every sample, beside what is true; written as it comes, read without torch.
 
-Of classes: `index,label,prediction,P(<class>),...`; of numbers: `index,target,prediction`. `index` is the sample's
-place in its official split. Image files have a `path` behind the index, a number that is all of its sample an `input`.
+Of classes: `index,target,label,P(<class>),...`, where the label is what the net gives; of numbers:
+`index,target,prediction`. `index` is the sample's place in its official split. Image files have a `path` behind the
+index, a number that is all of its sample an `input`.
 
 Shapes: N samples, K classes.
 """
@@ -46,7 +47,7 @@ def read(path: Path) -> Predictions:
     with path.open(newline="") as file:
         rows = csv.reader(file)
         header, *body = rows
-    if any(len(row) != len(header) for row in body) or not {"index", "prediction"} <= set(header):
+    if any(len(row) != len(header) for row in body) or not {"index", "target"} <= set(header):
         raise ValueError(f"{path} is damaged: it is not what a run writes")
     column = dict(zip(header, zip(*body, strict=True) if body else [()] * len(header), strict=True))
     classes = [name[2:-1] for name in header if name.startswith("P(")]
@@ -56,11 +57,9 @@ def read(path: Path) -> Predictions:
         target_N, prediction_N = (np.array(column[name], dtype=float) for name in ("target", "prediction"))
         return Predictions(index_N, target_N, prediction_N, [], extra, [])
     number = {name: place for place, name in enumerate(classes)}
-    label_N, prediction_N = (
-        np.array([number[value] for value in column[name]], dtype=int) for name in ("label", "prediction")
-    )
+    target_N, label_N = (np.array([number[value] for value in column[name]], dtype=int) for name in ("target", "label"))
     text: list[Sequence[str]] = [column[f"P({name})"] for name in classes]
-    return Predictions(index_N, label_N, prediction_N, classes, extra, text)
+    return Predictions(index_N, target_N, label_N, classes, extra, text)
 
 
 class Table:

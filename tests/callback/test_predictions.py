@@ -60,6 +60,15 @@ def test_accuracy_and_loss_of_the_file_are_those_of_run_json(original: Path) -> 
     assert loss == pytest.approx(metrics["test/loss"], rel=1e-5)
 
 
+def test_a_file_says_the_same_words_as_src_predict(finished: Path, predict: Command) -> None:
+    assert predict(f"run={finished}", "input=test").code == 0
+    tables = []
+    for name in ("test.csv", "input_test.csv"):
+        with (finished / "predictions" / name).open(newline="") as file:
+            tables.append([(row["target"], row["label"]) for row in csv.DictReader(file)])
+    assert tables[0] == tables[1]
+
+
 def test_probabilities_are_exact_floats(original: Path) -> None:
     values = read(original / "predictions" / "test.csv").probability
     np.testing.assert_array_equal(values, values.astype(np.float32))
@@ -189,7 +198,7 @@ def test_a_file_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_says_so(tmp_path: Path) -> None:
-    for content in ("index,label,prediction,P(a)\n0,a\n", "a,b\n1,2\n"):
+    for content in ("index,target,label,P(a)\n0,a\n", "a,b\n1,2\n"):
         (tmp_path / "test.csv").write_text(content)
         with pytest.raises(ValueError, match="is damaged"):
             read(tmp_path / "test.csv")

@@ -82,7 +82,7 @@ def test_confusion_counts_are_those_of_scikit_learn(samples: int, classes: int) 
     np.testing.assert_array_equal(confusion_counts(label_N, prediction_N, classes), expected)
 
 
-def test_the_confusion_matrix_has_labels_as_rows_and_each_count_in_its_cell() -> None:
+def test_the_confusion_matrix_has_targets_as_rows_and_each_count_in_its_cell() -> None:
     count_KK = np.array([[5, 0, 2], [1, 7, 0], [0, 0, 1234]])
     figure = confusion(count_KK, ["ant", "bee", "cat"])
     drawn(figure)
@@ -91,7 +91,7 @@ def test_the_confusion_matrix_has_labels_as_rows_and_each_count_in_its_cell() ->
     np.testing.assert_allclose(picture.get_array(), count_KK / count_KK.sum(axis=1, keepdims=True))
     cells = {text.get_position()[::-1]: text.get_text() for text in axes.texts}
     assert cells == {(0, 0): "5", (0, 2): "2", (1, 0): "1", (1, 1): "7", (2, 2): "1,234"}
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("prediction", "label")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("label (predicted)", "target (true)")
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["ant", "bee", "cat"]
 
 
@@ -192,7 +192,7 @@ def test_mistakes_show_every_image_with_its_pixels_and_caption(number: int, chan
     assert len(np.unique(drawn(figure).reshape(-1, 3), axis=0)) > 20
 
 
-def test_a_caption_says_prediction_probability_and_label() -> None:
+def test_a_caption_says_label_probability_and_target() -> None:
     assert caption("Shirt", "Coat", 0.987) == "Coat 98.7%\nis Shirt"
 
 
