@@ -25,7 +25,9 @@ from tests.browser import browser as browser
 
 ROOT = Path(__file__).parents[1]
 FAST = ("model=softmax_regression", "debug=fast")  # one batch of each split: no checkpoint, no logger
-SHORT = ("model=softmax_regression", "trainer.max_epochs=1")  # a whole run, about a second
+UNDRAWN = "~callback.figures"  # no pictures, which take longer than a short training
+DRAWN = ("model=softmax_regression", "trainer.max_epochs=1")  # a whole run, about a second
+SHORT = (*DRAWN, UNDRAWN)
 
 
 @dataclass(frozen=True)

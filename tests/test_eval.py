@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 
 from src.run.record import read
-from tests.conftest import Command, call
+from tests.conftest import SHORT, UNDRAWN, Command, call
 
 SCORES = ("test/loss", "test/accuracy")
 
@@ -31,7 +31,7 @@ def test_the_test_scores_are_exactly_those_that_training_said(finished: Path, ev
 def test_the_test_scores_are_those_of_the_best_checkpoint_and_not_of_the_last(
     train: Command, evaluate: Command
 ) -> None:
-    run = train("model=softmax_regression", "trainer.max_epochs=2", "monitor=val/loss", "mode=max").run  # the first
+    run = train(*SHORT, "trainer.max_epochs=2", "monitor=val/loss", "mode=max").run  # the first
     for checkpoint in ("best", "last"):
         assert evaluate(f"run={run}", f"checkpoint={checkpoint}").code == 0
     best, last = (float(row["test/loss"]) for row in table(run))
@@ -214,13 +214,13 @@ def test_a_strangers_record_cannot_name_a_target_outside_the_list(
 
 
 def test_a_net_with_dropout_is_scored_as_training_scored_it(tmp_path: Path, train: Command, evaluate: Command) -> None:
-    run = train("model=fashion_dnn", "trainer.max_epochs=1", "data.batch_size=100").run
+    run = train("model=fashion_dnn", UNDRAWN, "trainer.max_epochs=1", "data.batch_size=100").run
     assert evaluate("run=last").code == 0
     assert float(table(run)[0]["test/loss"]) == read(run)["metrics"]["test/loss"]
 
 
 def test_a_run_without_validation_says_that_its_split_is_empty(train: Command, evaluate: Command) -> None:
-    run = train("model=softmax_regression", "trainer.max_epochs=1", "data.val_fraction=0", "monitor=train/loss").run
+    run = train(*SHORT, "data.val_fraction=0", "monitor=train/loss").run
     assert evaluate(f"run={run}").code == 0
     assert "val_fraction" in evaluate(f"run={run}", "split=val").error
 

@@ -13,7 +13,7 @@ from src.net import attribution
 from src.net.layers import filters_of, map_of, mapping_layers, named_layers
 from src.net.torchvision import TorchvisionNet
 from src.net.xai_vgg import XaiVGG
-from tests.conftest import Command
+from tests.conftest import UNDRAWN, Command
 
 NETS = {
     "xai_vgg": lambda: XaiVGG([3, 48, 48], 3),
@@ -145,7 +145,7 @@ def test_filters_are_the_weights_of_convolutions_and_of_what_sees_every_pixel() 
 def test_a_run_is_explained_by_every_method(method: str, train: Command, explain: Command, cat: Path) -> None:
     if method in OF_CAPTUM:
         pytest.importorskip("captum", reason="captum is not installed: pip install -e '.[explain]'")
-    run = train("model=shallow_cnn", "trainer.max_epochs=1", "trainer.limit_train_batches=2").run
+    run = train("model=shallow_cnn", UNDRAWN, "trainer.max_epochs=1", "trainer.limit_train_batches=2").run
     ended = explain(f"run={run}", f"input={cat}", f"method={method}")
     assert (ended.code, ended.err) == (0, "")
     (picture,) = (run / "figures").glob(f"{method}*.png")
@@ -175,7 +175,7 @@ def test_a_net_without_a_run_is_explained_without_its_data(explain: Command, cat
 def test_the_weights_of_a_run_are_what_a_net_without_a_run_starts_from(
     train: Command, explain: Command, tmp_path: Path
 ) -> None:
-    run = train("model=shallow_cnn", "trainer.max_epochs=1", "trainer.limit_train_batches=2").run
+    run = train("model=shallow_cnn", UNDRAWN, "trainer.max_epochs=1", "trainer.limit_train_batches=2").run
     assert explain(f"run={run}", "method=filters").code == 0
     for name, weights in {"same": [f"model.weights={run}"], "other": []}.items():
         assert explain("model=shallow_cnn", *weights, "method=filters", f"out={name}").code == 0
@@ -190,7 +190,7 @@ def test_the_weights_of_a_run_are_what_a_net_without_a_run_starts_from(
 def test_what_cannot_be_shown_is_a_line_each_and_the_rest_is_done(
     finished: Path, train: Command, explain: Command, cat: Path, tmp_path: Path
 ) -> None:
-    run = train("model=shallow_cnn", "trainer.max_epochs=1", "trainer.limit_train_batches=2").run
+    run = train("model=shallow_cnn", UNDRAWN, "trainer.max_epochs=1", "trainer.limit_train_batches=2").run
     (tmp_path / "images").mkdir()
     cat.rename(tmp_path / "images" / "good.png")
     (tmp_path / "images" / "bad.png").write_text("no image")

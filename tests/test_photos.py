@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from src.run import load
-from tests.conftest import Command
+from tests.conftest import UNDRAWN, Command
 
-SMALL = ("model=shallow_cnn", "data=image_folder", "trainer.max_epochs=1", "data.batch_size=4")
+SMALL = ("model=shallow_cnn", "data=image_folder", "trainer.max_epochs=1", "data.batch_size=4", UNDRAWN)
 
 
 def photos(root: Path, classes: tuple[str, ...] = ("cat", "dog"), *, each: int = 8, side: int = 24) -> Path:
@@ -138,7 +138,9 @@ RECIPES = (
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_recipe_is_a_word_and_its_run_is_scored_again_to_the_same(recipe, train, evaluate):
-    ended = train("model=lenet5", "data.image_size=28", "trainer.max_epochs=1", "optimizer.weight_decay=0.1", recipe)
+    ended = train(
+        "model=lenet5", UNDRAWN, "data.image_size=28", "trainer.max_epochs=1", "optimizer.weight_decay=0.1", recipe
+    )
     assert ended.code == 0, ended.err
     metrics = json.loads((ended.run / "run.json").read_text())["metrics"]
     again = evaluate(f"run={ended.run}")
@@ -147,7 +149,7 @@ def test_a_recipe_is_a_word_and_its_run_is_scored_again_to_the_same(recipe, trai
 
 
 def test_one_checkpoint_per_epoch_is_kept_and_each_is_scored(train, evaluate):
-    run = train("model=softmax_regression", "trainer.max_epochs=3", "+callback=checkpoint_every").run
+    run = train("model=softmax_regression", UNDRAWN, "trainer.max_epochs=3", "+callback=checkpoint_every").run
     names = {path.name for path in (run / "checkpoints").glob("*.ckpt")}
     assert {"epoch=000.ckpt", "epoch=001.ckpt", "epoch=002.ckpt", "best.ckpt", "last.ckpt"} <= names
     ended = evaluate(f"run={run}", "checkpoint=all")

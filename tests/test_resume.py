@@ -15,11 +15,12 @@ import torch
 
 from src.run.record import read
 from src.run.resume import newest_checkpoint
-from tests.conftest import ROOT, Command
+from tests.conftest import ROOT, UNDRAWN, Command
 from tests.soak.kill import trials
 
 STEPS = 2 * 41  # of `finished`
-RANDOM = ("model=fashion_cnn", "data.crop_padding=1", "scheduler=onecycle", "data.seed=7")  # dropout, crops, a schedule
+# dropout, crops, a schedule
+RANDOM = ("model=fashion_cnn", "data.crop_padding=1", "scheduler=onecycle", "data.seed=7", UNDRAWN)
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -80,8 +81,8 @@ def test_a_finished_run_is_left_alone(train: Command, finished: Path) -> None:
 
 
 def test_a_longer_max_epochs_continues_a_finished_run_as_if_it_had_been_longer(train: Command, tmp_path: Path) -> None:
-    whole = train("model=fashion_dnn", "scheduler=none", "trainer.max_epochs=3").run
-    short = train("model=fashion_dnn", "scheduler=none", "trainer.max_epochs=2").run
+    whole = train("model=fashion_dnn", UNDRAWN, "scheduler=none", "trainer.max_epochs=3").run
+    short = train("model=fashion_dnn", UNDRAWN, "scheduler=none", "trainer.max_epochs=2").run
 
     assert train(f"run={short}", "trainer.max_epochs=3").code == 0
 
@@ -92,8 +93,8 @@ def test_a_longer_max_epochs_continues_a_finished_run_as_if_it_had_been_longer(t
 
 
 def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before_it(train: Command, tmp_path: Path) -> None:
-    whole = train("model=fashion_dnn", "trainer.max_epochs=3", "hydra.run.dir=whole").run
-    damaged = train("model=fashion_dnn", "trainer.max_epochs=3", "hydra.run.dir=damaged").run
+    whole = train("model=fashion_dnn", UNDRAWN, "trainer.max_epochs=3", "hydra.run.dir=whole").run
+    damaged = train("model=fashion_dnn", UNDRAWN, "trainer.max_epochs=3", "hydra.run.dir=damaged").run
     last = damaged / "checkpoints" / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-1000])
     set_state(damaged, "interrupted")
@@ -146,7 +147,7 @@ def test_a_torn_run_json_is_named_and_nothing_is_changed(eighths: int, train: Co
 
 def test_an_early_stopped_run_is_finished_however_many_epochs_were_left(train: Command, tmp_path: Path) -> None:
     stop = ("+callback=early_stopping", "callback.early_stopping.patience=1", "callback.early_stopping.min_delta=9")
-    run = train("model=softmax_regression", *stop, "hydra.run.dir=stopped").run
+    run = train("model=softmax_regression", UNDRAWN, *stop, "hydra.run.dir=stopped").run
     epochs, bits = read(run)["epochs"], weights(run)
     assert epochs == 2
 

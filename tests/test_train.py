@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from src.run.record import read
-from tests.conftest import FAST, ROOT, SHORT, Command
+from tests.conftest import FAST, ROOT, SHORT, UNDRAWN, Command
 
 FIELDS = {
     "state": str,
@@ -92,7 +92,7 @@ def test_the_best_value_is_the_best_of_the_curve_and_lies_in_its_checkpoint(orig
 
 
 def test_the_worst_is_best_where_the_mode_says_so(train: Command) -> None:
-    run = train("model=softmax_regression", "trainer.max_epochs=3", "monitor=val/loss", "mode=max").run
+    run = train("model=softmax_regression", UNDRAWN, "trainer.max_epochs=3", "monitor=val/loss", "mode=max").run
     curve = [float(row["val/loss"]) for row in rows(run) if row["val/loss"]]
     assert read(run)["best"]["value"] == pytest.approx(max(curve), abs=1e-7)
 

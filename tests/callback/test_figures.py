@@ -12,7 +12,7 @@ from PIL import Image
 
 from src.run.figures import best_point, draw, points
 from src.run.record import read
-from tests.conftest import FAST, ROOT, SHORT, Command
+from tests.conftest import DRAWN, FAST, ROOT, Command
 
 CLASSIFIED = {"curves.png", "confusion.png", "class_accuracy.png", "mistakes.png"}
 
@@ -115,7 +115,7 @@ def test_a_picture_that_fails_is_a_warning_and_the_others_are_drawn(
 
 def test_a_run_whose_pictures_fail_ends_as_any_other(train: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("matplotlib.figure.Figure.draw", lambda *args, **kwargs: 1 / 0)
-    ended = train(*SHORT)
+    ended = train(*DRAWN)
     assert ended.code == 0, ended.err
     assert read(ended.run)["state"] == "done"
     assert "figures/curves.png is not drawn: ZeroDivisionError" in (ended.run / "train.log").read_text()
@@ -124,7 +124,7 @@ def test_a_run_whose_pictures_fail_ends_as_any_other(train: Command, monkeypatch
 
 @pytest.mark.slow
 def test_in_a_sweep_each_run_has_its_own(train: Command) -> None:
-    ended = train("-m", *SHORT, "optimizer.lr=1e-3,1e-2", "sweep=rates")
+    ended = train("-m", *DRAWN, "optimizer.lr=1e-3,1e-2", "sweep=rates")
     assert len(ended.runs) == 2
     assert all(pictures(run) == CLASSIFIED for run in ended.runs)
     first, second = ((run / "figures" / "curves.png").read_bytes() for run in ended.runs)
@@ -132,6 +132,6 @@ def test_in_a_sweep_each_run_has_its_own(train: Command) -> None:
 
 
 def test_a_class_name_in_any_script_is_drawn(train: Command, recwarn: pytest.WarningsRecorder) -> None:
-    ended = train(*SHORT, 'data.labels=["零","$x","2","3","4","5","6","7","8","9"]')
+    ended = train(*DRAWN, 'data.labels=["零","$x","2","3","4","5","6","7","8","9"]')
     assert ended.code == 0, ended.err
     assert pictures(ended.run) == CLASSIFIED
