@@ -118,7 +118,8 @@ def chosen_layer(net: "nn.Module", view: View, shape: Sequence[int]) -> str | No
 
     if view.layer is not None or view.method not in OF_LAYERS:
         return view.layer
-    suiting = filter_layers(net, shape) if view.method == "filters" else mapping_layers(net, torch.zeros(1, *shape))
+    noise_1CHW = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))  # of which every map varies
+    suiting = filter_layers(net, shape) if view.method == "filters" else mapping_layers(net, noise_1CHW)
     if not suiting:
         raise ValueError(
             f"method={view.method}: no layer of {type(net).__name__} suits it: choose saliency, integrated_gradients "

@@ -1,4 +1,4 @@
-"""How much each pixel of an image says for a class, by captum (Kokhlikyan et al. 2020, arXiv:2009.07896).
+"""How much each pixel of an image says for a class, most by captum (Kokhlikyan et al. 2020, arXiv:2009.07896).
 
 Every method takes a net that gives scores (1, K) of an image (1, C, H, W), and gives (H, W), summed over channels.
 Where one needs an image that says nothing, it takes zeros: the mean colour, where images are normalised.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from src.net.layers import find_layer, map_of
+from src.net.layers import as_map, find_layer, map_of
 
 STEPS = 64  # points on the line from zeros to the image
 AT_ONCE = 16  # images that go through the net at once, of those that a method makes of one
@@ -59,9 +59,23 @@ def grad_cam(net: nn.Module, x_1CHW: Tensor, *, target: int, layer: str) -> Tens
     Raises ValueError where the layer has no map. arXiv:1610.02391
     """
     map_of(net, layer, x_1CHW)
-    method = _captum().LayerGradCam(net, find_layer(net, layer))
-    found_11hw = method.attribute(_leaf(x_1CHW), target=target, relu_attributions=True)
-    return F.interpolate(found_11hw.detach(), size=x_1CHW.shape[2:], mode="bilinear", align_corners=False)[0, 0]
+    outputs: list[Tensor] = []
+
+    def keep(module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        outputs.append(output)
+        return output.clone()  # an in-place activation after the layer would write into its output
+
+    hook = find_layer(net, layer).register_forward_hook(keep)
+    try:
+        score = net(_leaf(x_1CHW))[0, target]
+    finally:
+        hook.remove()
+    (gradient,) = torch.autograd.grad(score, outputs[-1])
+    map_1Chw, gradient_1Chw = as_map(outputs[-1], x_1CHW), as_map(gradient, x_1CHW)
+    assert map_1Chw is not None
+    assert gradient_1Chw is not None
+    found_11hw = (gradient_1Chw.mean(dim=(2, 3), keepdim=True) * map_1Chw).sum(dim=1, keepdim=True).relu().detach()
+    return F.interpolate(found_11hw, size=x_1CHW.shape[2:], mode="bilinear", align_corners=False)[0, 0]
 
 
 class Scores(nn.Module):
