@@ -23,6 +23,7 @@ from tests.benchmarks.callbacks import share_of_epoch
 from tests.benchmarks.dataset import data_dir
 from tests.benchmarks.memory import peak
 from tests.benchmarks.profile import profile
+from tests.benchmarks.report import over_runs
 from tests.benchmarks.row import HEADER, Row
 from tests.benchmarks.scaling import over_batch_size, over_size
 from tests.benchmarks.shared import second_process
@@ -117,6 +118,7 @@ def benchmarks(
         "cfg": partial(answers, ["--cfg", "job"], asked=0.6, rounds=7),
         "first_step": partial(first_step, folder, "experiment=fashion_dnn", asked=1.0, rounds=7),
         "second_process": partial(second_process, folder, asked=5.0, rounds=1),
+        "report": partial(over_runs, 500, asked=1.0, rounds=5),
         "memory_cnn": partial(peak, "fashion_cnn", folder, times=4, rounds=1),
         "memory_dnn": partial(peak, "fashion_dnn", folder, times=4, rounds=1),
         **{
