@@ -181,10 +181,20 @@ def _is_about_shape(error: Exception) -> bool:
 
 
 def _imaginary_model(resolved: Mapping[str, Any]) -> tuple[str, ...]:
-    """Build the model without memory or arithmetic (torch's meta device) and call it on a batch of two."""
+    """Build the model without memory or arithmetic (torch's meta device) and call it on a batch of two.
+
+    One that reads numbers out of tensors while it is built, as torchvision's RegNets do, is built in earnest.
+    """
+    try:
+        return _called(resolved, "meta")
+    except NotImplementedError:  # what torch raises where a tensor without numbers is to give one
+        return _called(resolved, "cpu")
+
+
+def _called(resolved: Mapping[str, Any], device: str) -> tuple[str, ...]:
     import torch
 
-    with torch.device("meta"):
+    with torch.device(device):
         model = build(resolved["model"])
         shape = resolved["data"].get("shape")
         if shape is not None:

@@ -101,6 +101,12 @@ def test_every_net_is_explained_by_every_method(name: str, explain: Command, tmp
     assert len(list((tmp_path / "figures").iterdir())) == len(METHODS)
 
 
+def test_a_net_that_reads_numbers_out_of_tensors_while_it_is_built_passes_the_check(explain: Command) -> None:
+    net = ("model=torchvision", "model.net.name=regnet_y_400mf", "data=catdog", "data.image_size=32")
+    ended = explain(*net, "method=filters", "n=4", "out=.")
+    assert (ended.code, ended.err) == (0, "")
+
+
 @pytest.mark.parametrize("layer", NHWC.items())
 def test_a_map_with_channels_last_has_its_channels_first(layer: tuple[str, str]) -> None:
     net, x = built(layer[0])
