@@ -67,7 +67,8 @@ def grad_cam(net: nn.Module, x_1CHW: Tensor, *, target: int, layer: str) -> Tens
 
     hook = find_layer(net, layer).register_forward_hook(keep)
     try:
-        score = net(_leaf(x_1CHW))[0, target]
+        with torch.enable_grad():
+            score = net(_leaf(x_1CHW))[0, target]
     finally:
         hook.remove()
     (gradient,) = torch.autograd.grad(score, outputs[-1])

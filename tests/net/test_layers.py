@@ -29,8 +29,9 @@ SIZES = {  # the least, but for some more pixels where the last layers would hav
     "squeezenet1_1": 32,
     "swin_t": 64,
     "vgg11": 32,
-    "vit_b_16": 224,
+    "vit_b_16": 32,
 }
+OPTIONS = {"vit_b_16": {"image_size": 32}}  # a transformer is built for one size
 OWN = {"fashion_cnn": 28, "shallow_cnn": 48, "lenet5": 28, "xai_vgg": 48}
 NHWC = {"convnext_tiny": "features.1.0.block.3", "swin_t": "features.1.0.mlp.0"}  # a linear layer of each
 
@@ -38,7 +39,7 @@ NHWC = {"convnext_tiny": "features.1.0.block.3", "swin_t": "features.1.0.mlp.0"}
 def built(name: str) -> tuple[nn.Module, Tensor]:
     """A net with drawn weights, also where torchvision's own are zeros, and an image."""
     torch.manual_seed(0)
-    net = TorchvisionNet([3, SIZES[name], SIZES[name]], 3, name=name).eval()
+    net = TorchvisionNet([3, SIZES[name], SIZES[name]], 3, name=name, **OPTIONS.get(name, {})).eval()
     for layer in net.modules():
         if isinstance(layer, nn.Linear) and not layer.weight.any():
             nn.init.normal_(layer.weight, std=0.1)
@@ -95,8 +96,9 @@ def test_every_net_is_explained_by_every_method(name: str, explain: Command, tmp
     pytest.importorskip("captum", reason="captum is not installed: pip install -e '.[explain]'")
     Image.new("RGB", (80, 60), "orange").save(tmp_path / "x.png")
     net = [f"model={name}"] if name in OWN else ["model=torchvision", f"model.net.name={name}"]
+    options = [f"model.net.{option}={value}" for option, value in OPTIONS.get(name, {}).items()]
     size = f"data.image_size={(OWN | SIZES)[name]}"
-    ended = explain(*net, "data=catdog", size, "input=x.png", "out=.", f"method=[{','.join(METHODS)}]", "n=4")
+    ended = explain(*net, *options, "data=catdog", size, "input=x.png", "out=.", f"method=[{','.join(METHODS)}]", "n=4")
     assert (ended.code, ended.err) == (0, "")
     assert len(list((tmp_path / "figures").iterdir())) == len(METHODS)
 
@@ -122,7 +124,7 @@ def test_a_map_with_channels_last_has_its_channels_first(layer: tuple[str, str])
 @pytest.mark.slow
 def test_tokens_are_no_map_and_the_refusal_names_the_layer_that_is() -> None:
     net, x = built("vit_b_16")
-    with pytest.raises(ValueError, match=r"has shape \[1, 197, 768\]: choose conv_proj$"):
+    with pytest.raises(ValueError, match=r"has shape \[1, 5, 768\]: choose conv_proj$"):
         map_of(net, "encoder.layers.encoder_layer_0", x)
 
 
