@@ -30,6 +30,7 @@ from tests.benchmarks.shared import second_process
 from tests.benchmarks.speed import over, over_itself
 from tests.benchmarks.startup import answers, first_step
 from tests.benchmarks.task import TRAIN_BATCHES, tasks
+from tests.benchmarks.together import over_jobs, over_processes
 from tests.benchmarks.transfer import over_published_transfer
 from tests.benchmarks.whole import UNITS, compare
 
@@ -114,6 +115,8 @@ def benchmarks(
         "checkpoints": partial(over_itself, dnn, "checkpoints", asked=1.05, rounds=11),
         "guard": partial(over_itself, dnn, "guard", asked=1.01, rounds=21),
         "callbacks": partial(share_of_epoch, cnn, asked=3.0, rounds=5),
+        "ddp_cpu": partial(over_processes, dnn, asked=0.9, rounds=5),
+        "joblib": partial(over_jobs, dnn, asked=1.8, rounds=3),
         "help": partial(answers, ["--help"], asked=0.6, rounds=7),
         "cfg": partial(answers, ["--cfg", "job"], asked=0.6, rounds=7),
         "first_step": partial(first_step, folder, "experiment=fashion_dnn", asked=1.0, rounds=7),
