@@ -50,7 +50,7 @@ def test_gradient_clipping_changes_the_steps(train: Command) -> None:
 def test_plus_adds_a_callback_and_tilde_removes_one(train: Command) -> None:
     ended = train(*SHORT, "+callback=early_stopping", "~callback.progress")
     config = OmegaConf.load(ended.run / ".hydra" / "config.yaml")
-    assert list(config.callback) == ["checkpoint", "guard", "predictions", "figures", "hparams", "early_stopping"]
+    assert list(config.callback) == ["checkpoint", "guard", "predictions", "hparams", "early_stopping"]
     assert "epoch" not in ended.err  # the progress callback would have written a line
 
 
