@@ -1,8 +1,6 @@
 """Keeps the best checkpoint by a monitored score, and the last one to resume from, bit for bit."""
 
-import logging
 import math
-import shutil
 import time
 from pathlib import Path
 from typing import Any, Literal
@@ -11,16 +9,13 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint as RunsLast
 from lightning.pytorch.callbacks import LambdaCallback
-from lightning.pytorch.loops.loop import _Loop
 
 from src.logger.csv import CSV
+from src.run.disk import check_disk
 from src.run.interrupt import Deferred, Interrupted
 from src.strategy.agreement import Agreement
 from src.strategy.exchange import gathered, highest
-
-log = logging.getLogger(__name__)
-
-KEPT = 3  # best, last and the one before it
+from src.trainer.loops import go_on
 
 
 class Checkpoint(RunsLast):
@@ -83,11 +78,8 @@ class Checkpoint(RunsLast):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Put a resumed run where it was, the random numbers after all that drew some while starting."""
         if trainer.is_global_zero:
-            _check_disk(self.folder, pl_module)
-        if trainer.fit_loop.restarted_mid_epoch:
-            _go_on_mid_epoch(trainer)
-        elif trainer.fit_loop.restarted_on_epoch_end:
-            _go_on_with_next_epoch(trainer)
+            check_disk(self.folder, pl_module)
+        go_on(trainer)
         if self._random:
             torch.set_rng_state(self._random["cpu"])
             torch.cuda.set_rng_state_all(self._random["cuda"])
@@ -183,46 +175,3 @@ class Checkpoint(RunsLast):
     def _save_last(self, trainer: lightning.Trainer) -> None:
         trainer.save_checkpoint(self.folder / "last.ckpt")
         self._saved_step, self._saved_s = trainer.global_step, time.monotonic()
-
-
-def _go_on_mid_epoch(trainer: lightning.Trainer) -> None:
-    """Put the loader and Lightning's counts where a checkpoint between two batches was written.
-
-    Lightning restarts from hooks within a batch: a batch that was about to start would be counted twice.
-    """
-    loop = trainer.fit_loop.epoch_loop
-    batches = loop.batch_progress
-    batches.total.ready, batches.current.ready = batches.total.completed, batches.current.completed
-    loop._batches_that_stepped -= 1  # Lightning is about to add the last step again
-    trainer.train_dataloader.start = batches.current.completed  # type: ignore[union-attr]
-
-
-def _go_on_with_next_epoch(trainer: lightning.Trainer) -> None:
-    """Let Lightning take the last epoch for finished: under trainer.max_steps it would end it once more."""
-    loop = trainer.fit_loop
-    loop.epoch_progress.increment_completed()
-    _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the fit loop's own setter makes True of it
-    for restarted in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
-        restarted.reset_restart_stage()
-
-
-def _check_disk(folder: Path, module: lightning.LightningModule) -> None:
-    """Show how large the checkpoints will be; raise ValueError where they do not fit on the disk."""
-    weights = [*module.parameters(), *module.buffers()]
-    size = sum(w.nbytes * (3 if w.requires_grad else 1) for w in weights)  # 3: with Adam's two moments
-    kept = KEPT * size - sum(path.stat().st_size for path in folder.glob("*.ckpt"))
-    there = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(there).free
-    log.info("checkpoints of up to %s each, %d are kept; %s are free", _shown(size), KEPT, _shown(free))
-    if free < kept + size:  # a new one lies beside those that it will replace
-        raise ValueError(
-            f"callback.checkpoint.folder={folder}: checkpoints need up to {_shown(kept + size)} more, {_shown(free)} "
-            "are free: make room, or put the run elsewhere with hydra.run.dir="
-        )
-
-
-def _shown(size: float) -> str:
-    unit, name = next(
-        (unit, name) for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= unit or name == "kB"
-    )
-    return f"{size / unit:.1f} {name}"
