@@ -8,7 +8,7 @@ import lightning
 
 from src.data.batches import Batches
 from src.data.module import Data
-from src.model.supervised import lr_factor
+from src.model.share import lr_factor
 from src.run.record import Record
 
 log = logging.getLogger(__name__)

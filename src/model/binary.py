@@ -7,7 +7,8 @@ import torchmetrics.classification
 from torch import Tensor
 from torchmetrics import Metric
 
-from src.model.supervised import Supervised, metric_class
+from src.model.metric import metric_class
+from src.model.supervised import Supervised
 
 METRICS = {
     name.removeprefix("Binary"): cls

@@ -7,7 +7,8 @@ import torchmetrics.regression
 from torch import Tensor
 from torchmetrics import Metric
 
-from src.model.supervised import Supervised, metric_class
+from src.model.metric import metric_class
+from src.model.supervised import Supervised
 
 METRICS = {name: cls for name, cls in vars(torchmetrics.regression).items() if isinstance(cls, type)}
 

@@ -1,11 +1,13 @@
-"""Learning rates over a run, per optimizer step: `schedule(optimizer, steps=the run's total)`.
+"""Learning rates over a run, per optimizer step: `schedule(optimizer, steps=the run's total)`, and that total.
 
 `warmup` is the share of the run, in [0, 1), in which the rate rises linearly from (almost) 0 to the optimizer's own.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import lightning
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 
@@ -41,6 +43,25 @@ def onecycle(optimizer: Optimizer, *, steps: int, pct_start: float = 0.3, div_fa
     return OneCycleLR(
         optimizer, peaks, total_steps=steps, pct_start=pct_start, div_factor=div_factor, cycle_momentum=cycles_momentum
     )
+
+
+def total_steps(trainer: lightning.Trainer, *, steps_per_call: int = 1) -> int:
+    """Return the optimizer steps of the whole run; raises ValueError where it has no end.
+
+    Counted by hand: reading `trainer.estimated_stepping_batches` makes Lightning drop the loader's state when it
+    resumes.
+    """
+    if not trainer.max_epochs or trainer.max_epochs < 0:
+        if trainer.max_steps > 0:
+            return trainer.max_steps
+        raise ValueError("a schedule needs to know its length: set trainer.max_epochs or trainer.max_steps")
+    trainer.fit_loop.setup_data()
+    per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
+    if steps_per_call > 1:
+        loader: Any = trainer.train_dataloader
+        per_epoch = min(per_epoch * steps_per_call, loader.batches)
+    steps = trainer.max_epochs * per_epoch
+    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps  # the fit ends at whichever is first
 
 
 def _warmed_up(optimizer: Optimizer, steps: int, warmup: float, factor: Callable[[float], float]) -> LRScheduler:

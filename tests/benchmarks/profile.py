@@ -84,7 +84,7 @@ class Watch(lightning.Callback):
         """Do so once everything is there."""
         timed, model, loader = self.parts.timed, pl_module, trainer.train_dataloader
         wanted = [(model.net, "forward", "forward"), (model.loss, "forward", "loss")]
-        wanted += [(model.train_meter, "add", "scores kept"), (model, "_write_if_due", "points written")]
+        wanted += [(model.train_meter, "add", "scores kept"), (model._curve, "write_if_due", "points written")]
         callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's, undeclared
         others = [callback for callback in callbacks if not isinstance(callback, (Watch, Turns))]
         wanted += [(callback, hook, "callbacks") for callback in others for hook in HOOKS]

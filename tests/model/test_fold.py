@@ -83,7 +83,7 @@ def test_a_head_learns_the_same_on_the_folded_net_which_is_in_no_checkpoint(tmp_
     module, calls = trained(tmp_path / "folded", trainable="head")
     assert calls
     assert not any(calls)  # validation alone
-    monkeypatch.setattr("src.model.supervised.folded", lambda net: net)
+    monkeypatch.setattr("src.model.frozen.folded", lambda net: net)
     plain, calls = trained(tmp_path / "plain", trainable="head")
     assert any(calls)
     assert module.state_dict().keys() == plain.state_dict().keys()
