@@ -29,6 +29,7 @@ class Images(Protocol):
     def __getitem__(self, index: int) -> Tensor: ...
 
 
+Rows = tuple[Images, Tensor, Tensor]  # stored samples, a target for each, and which of them are meant
 Fetch = Callable[[Sequence[Tensor]], Iterator[Batch]]
 
 

@@ -5,30 +5,29 @@ Shapes: N samples, C channels, H height, W width, D features.
 
 import logging
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
-from torchvision.transforms.v2 import functional as F
 
-from src.data.batches import Batches, Fetch, Images, Order, from_memory, from_workers
-from src.data.choose import choose, class_numbers, taken
+from src.data.batches import Batches, Fetch, Images, Order, Rows, from_memory, from_workers
+from src.data.choose import class_numbers, taken
 from src.data.files import Files
 from src.data.fingerprint import fingerprint
 from src.data.mix import Mix
-from src.data.prepare import Augment, Normalize, fit, from_pil, resize
+from src.data.prepare import Augment, Normalize, fit, with_channels
+from src.data.settings import check_choices, check_classes, check_counts, check_crop, check_mean
 from src.data.shard import Shard, too_small
-from src.data.split import check_folds, cut, fold
-from src.data.stored import Resized, resized, stored
+from src.data.size import Size
+from src.data.split import Division
+from src.data.stored import sized
+from src.data.verify import verified
 
 log = logging.getLogger(__name__)
 
-TASKS = ("binary", "multiclass", "regression")
 STAGES = {"fit": ("train", "val"), "validate": ("train", "val"), "test": ("test",)}
 Read = Callable[..., tuple[Images, Tensor]]
-Rows = tuple[Images, Tensor, Tensor]  # stored samples, a target for each, and which of them are meant
 
 
 class Data(lightning.LightningDataModule):
@@ -97,40 +96,33 @@ class Data(lightning.LightningDataModule):
         axes: Sequence[str] = ("input", "target"),
     ):
         super().__init__()
-        for name, fraction in (("val", val_fraction), ("test", test_fraction)):
-            if not 0 <= fraction < 1:
-                raise ValueError(
-                    f"data.{name}_fraction={fraction}: a share of the training set, from 0 up to but not 1"
-                )
-        cuts_val = "val" in splits and "val" not in official and not shared_split
-        check_folds(fold, folds, cuts_val=cuts_val, has_val="val" in splits and "val" in official)
-        if normalize and len(mean) not in (1, shape[0]):
-            raise ValueError(f"data.mean={list(mean)}: one for all, or one for each of the {shape[0]} channels")
-        _check_choices(in_memory=in_memory, on_bad_file=on_bad_file, task=task, cache=cache)
-        _check_counts(
+        self._division = Division(
+            splits=tuple(splits),
+            official=tuple(official),
+            shared_split=shared_split,
+            fractions={"val": val_fraction, "test": test_fraction},
+            split_seed=split_seed,
+            folds=folds,
+            fold=fold,
+        )
+        if normalize:
+            check_mean(mean, shape)
+        check_choices(in_memory=in_memory, on_bad_file=on_bad_file, task=task, cache=cache)
+        check_counts(
             passes=(passes, 1), batch_size=(batch_size, 1), workers=(workers, 0), crop_padding=(crop_padding, 0)
         )
-        _check_crop(random_resized_crop, crop_padding, (mixup, cutmix), shape)
-        if task == "binary" and len(classes or ()) != 2:
-            raise ValueError(
-                f"data.task=binary, but data.classes={classes}: name two classes, or set data.task=multiclass"
-            )
+        check_crop(random_resized_crop, crop_padding, mixing=(mixup, cutmix), shape=shape)
+        check_classes(classes, task)
         self.read = read
         self.shape = tuple(shape)
         self.classes = None if classes is None else list(classes)
         self.task = task
         self.labels = self.classes if labels is None else list(labels)
-        self._numbers = class_numbers(self.classes or [], self.labels or [])
+        numbers = class_numbers(self.classes or [], self.labels or [])
+        self._numbers = None if self.classes == self.labels else numbers
         self.splits = tuple(splits)
-        self.official = tuple(official)
-        self.shared_split = shared_split
-        self.fractions = {"val": val_fraction, "test": test_fraction}
-        self.split_seed = split_seed
-        self.folds = folds
-        self.fold = fold
         self.normalize = Normalize(mean, std, scale=scale) if normalize else Normalize(scale=scale)
-        self.image_size = image_size
-        self.crop_from = crop_from
+        self._size = Size(self.shape, image_size, crop_from)
         box = None if random_resized_crop is None else (random_resized_crop[0], random_resized_crop[1])
         self.augment = Augment(crop_padding, horizontal_flip, box, self.shape[1:])
         self.mix = Mix(mixup, cutmix, len(self.classes or ()) if task == "multiclass" else 0)
@@ -158,7 +150,7 @@ class Data(lightning.LightningDataModule):
             self._check_ranks()
             for split in STAGES[self.trainer.state.fn.value]:
                 if split in self.splits:
-                    self._read(self._source(split))
+                    self._read(self._division.source(split))
 
     def setup(self, stage: str) -> None:
         """Read and verify what the stage needs: train and val for `fit` and `validate`, test for `test`; each once.
@@ -177,16 +169,47 @@ class Data(lightning.LightningDataModule):
                 self._stored[split] = self._prepared(split)
         if stage == "fit":
             self._check_batches()
-            if self.folds is not None:
-                samples = f"{len(self.indices['val']):,} of {len(self.indices['train']) + len(self.indices['val']):,}"
-                log.info(
-                    "val is fold %d of 0 to %d, %s samples; no data.val_fraction", self.fold, self.folds - 1, samples
-                )
+            self._say_fold()
+
+    def _prepared(self, split: str) -> Rows:
+        """Return stored samples, their targets, and which rows of them are the split's."""
+        source = self._division.source(split)
+        images, target_N, chosen_N = self._read(source)
+        cut_N = self._division.parts(source, len(chosen_N))[split]
+        self.indices[split] = cut_N
+        if not len(cut_N):
+            return images, target_N, cut_N
+        has_crops = self.augment.random_resized_crop is not None
+        crops = has_crops and split == "train"
+        alone = has_crops and not crops and not isinstance(images, Tensor)  # others need not be decoded to this size
+        key = source, crops, split if alone else ""
+        if key not in self._sized:  # shared by the splits that need the same
+            self._sized[key] = self._kept((images, target_N, chosen_N[cut_N] if alone else chosen_N), crops=crops)
+        images, target_N, row_N = self._sized[key]
+        rows_N = row_N if alone else row_N[cut_N]
+        self.indices[split], rows_N = cut_N[rows_N >= 0], rows_N[rows_N >= 0]
+        self._size.check(images, rows_N, crops=crops)
+        return images, target_N, rows_N
+
+    def _read(self, source: str) -> Rows:
+        """Return the samples and targets of an official split and the chosen rows of them, read once."""
+        if source not in self._sources:
+            self._sources[source] = self._verified(source)
+        return self._sources[source]
+
+    def _verified(self, source: str) -> Rows:
+        """Read an official split, and which of its samples are of the chosen classes."""
+        return verified(*self.read(split=source), labels=self.labels, numbers=self._numbers)
+
+    def _kept(self, rows: Rows, *, crops: bool) -> Rows:
+        """Return samples and targets, as large as they are kept; the row of each chosen one, -1 for a bad file."""
+        size, how = self._size.kept(crops=crops)
+        keeps: dict[str, Any] = {"in_memory": self.in_memory, "on_bad_file": self.on_bad_file, "cache": self.cache}
+        return sized(rows, size, how=how, **keeps)
 
     def train_dataloader(self, *, whole: bool = False) -> Batches:
         """Shuffled, augmented batches; `whole` where this process is to have all of each."""
-        order: dict[str, Any] = {"shuffle": self.shuffle, "passes": self.passes, "drop_last": self.drop_last}
-        return self._batches("train", trains=True, whole=whole, **order)
+        return self._batches("train", trains=True, whole=whole)
 
     def val_dataloader(self) -> Batches | list[Batches]:
         """Every sample of the validation split once, in order; no loader where the split is empty."""
@@ -201,168 +224,15 @@ class Data(lightning.LightningDataModule):
 
         `whole` where this process is to have all of each batch, and not its part of it.
         """
-        return self._batches(split, whole=whole)
+        return self._batches(split, trains=False, whole=whole)
 
-    def samples(self, split: str, positions: Sequence[int]) -> Tensor:
-        """Return stored samples of a split, before normalisation: (N, C, H, W), mostly uint8, or (N, D)."""
-        images, _, rows_N = self._stored[split]
-        return torch.stack([images[int(rows_N[position])] for position in positions])
-
-    def paths(self, split: str) -> list[str] | None:
-        """The files that a split's samples come from, in order; None where they do not come from a file each."""
-        images, _, chosen_N = self._sources[self._source(split)]
-        if not isinstance(images, Files):
-            return None
-        return [images.paths[row] for row in chosen_N[self.indices[split]].tolist()]
-
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """Return the batch as it is where it is there already, as in-memory batches are."""
-        if isinstance(batch, list):  # those of one call
-            return [self.transfer_batch_to_device(one, device, dataloader_idx) for one in batch]
-        x_B, y_B = batch
-        return batch if x_B.device == device else (x_B.to(device, non_blocking=True), y_B.to(device, non_blocking=True))
-
-    def fingerprints(self) -> dict[str, str]:
-        """Return the sha256 of the samples and targets of each split read so far; of those that splits share, once."""
-        seen: list[Images] = []
-        for split, (images, target_N, rows_N) in self._stored.items():
-            if len(rows_N) and split not in self._fingerprints and not any(images is other for other in seen):
-                self._fingerprints[split] = fingerprint(images, target_N)
-            seen.append(images)
-        return dict(self._fingerprints)
-
-    def preprocess(self, image: Any) -> Tensor:
-        """Return (B, C, H, W) as the net wants it, for PIL, uint8 (C, H, W) or uint8 (B, C, H, W)."""
-        channels, *size = self.shape
-        pixels = image if isinstance(image, Tensor) else from_pil(image, channels)
-        x_BCHW = pixels if pixels.ndim == 4 else pixels[None]
-        if x_BCHW.shape[1] != channels:
-            x_BCHW = x_BCHW[:, :3] if x_BCHW.shape[1] >= 3 else x_BCHW[:, :1]  # what follows is opacity
-            x_BCHW = F.rgb_to_grayscale(x_BCHW) if channels == 1 else x_BCHW.expand(-1, channels, -1, -1)
-        return self.normalize(fit(x_BCHW, size))
-
-    def targets(self, split: str) -> Tensor:
-        """Return the targets of a split that is set up, (N,): class numbers, or numbers for regression."""
-        _, target_N, rows_N = self._stored[split]
-        return target_N[rows_N]
-
-    def class_counts(self) -> Tensor:
-        """How many samples of each class the training split has, (K,)."""
-        return torch.bincount(self.targets("train"), minlength=len(self.classes or ()))
-
-    def originals(self, split: str) -> tuple[Images, Tensor]:
-        """Read the samples and targets (N,) of an official split, of the chosen classes, as the dataset stores them.
-
-        Neither resized nor divided into ours.
-        """
-        images, target_N, chosen_N = self._verified(*self.read(split=split))
-        everything = len(chosen_N) == len(target_N)
-        return (images, target_N) if everything else (taken(images, chosen_N), target_N[chosen_N])
-
-    def names(self, split: str) -> list[str]:
-        """What to call each sample of a split that is set up: its file, else its number in the split it was cut from.
-
-        Such as test/17.
-        """
-        numbers = self.indices[split].tolist()
-        return self.paths(split) or [f"{self._source(split)}/{number}" for number in numbers]
-
-    def _source(self, split: str) -> str:
-        """Return the official split that a split is or is cut from."""
-        return "train" if self.shared_split or split not in self.official else split
-
-    def _prepared(self, split: str) -> Rows:
-        """Return stored samples, their targets, and which rows of them are the split's."""
-        source = self._source(split)
-        images, target_N, chosen_N = self._read(source)
-        cut_N = self._cut(source, len(chosen_N))[split]
-        self.indices[split] = cut_N
-        if not len(cut_N):
-            return images, target_N, cut_N
-        has_crops = self.augment.random_resized_crop is not None
-        crops = has_crops and split == "train"
-        alone = has_crops and not crops and not isinstance(images, Tensor)  # others need not be decoded to this size
-        key = source, crops, split if alone else ""
-        if key not in self._sized:  # shared by the splits that need the same
-            self._sized[key] = self._as_wanted(images, target_N, chosen_N[cut_N] if alone else chosen_N, crops=crops)
-        images, target_N, row_N = self._sized[key]
-        rows_N = row_N if alone else row_N[cut_N]
-        self.indices[split], rows_N = cut_N[rows_N >= 0], rows_N[rows_N >= 0]
-        self._check_shape(images, rows_N, crops=crops)
-        return images, target_N, rows_N
-
-    def _read(self, source: str) -> Rows:
-        """Return the samples and targets of an official split and the chosen rows of them, read once."""
-        if source not in self._sources:
-            self._sources[source] = self._verified(*self.read(split=source))
-        return self._sources[source]
-
-    def _as_wanted(self, images: Images, target_N: Tensor, chosen_N: Tensor, *, crops: bool) -> Rows:
-        """Return samples and targets, as large as they are kept; the row of each chosen one, -1 for a bad file."""
-        size = self._stretched if crops else self._fitted
-        how = f"stretched to {self.crop_from}" if crops else f"fitted to {self.shape[1:]} {bool(self.image_size)}"
-        if not isinstance(images, Tensor):
-            sized = Resized(images, chosen_N.tolist(), partial(_one, size), how=how)
-            images, good_N = stored(sized, in_memory=self.in_memory, on_bad_file=self.on_bad_file, cache=self.cache)
-            return images, target_N[chosen_N], torch.full_like(chosen_N, -1).index_copy(0, good_N, good_N)
-        if size(images[:1]).shape == images[:1].shape:
-            return images, target_N, chosen_N
-        if len(chosen_N) < len(images):
-            images, target_N = images[chosen_N], target_N[chosen_N]
-        return resized(images, size, how=how, cache=self.cache), target_N, torch.arange(len(chosen_N))
-
-    def _cut(self, source: str, samples: int) -> dict[str, Tensor]:
-        """Return which samples of an official split go to which of ours."""
-        everything_N = torch.arange(samples)
-        if self.shared_split:
-            return dict.fromkeys(self.splits, everything_N)
-        if source != "train":
-            return {source: everything_N}
-        fractions = {name: self.fractions[name] for name in self.splits if name not in ("train", *self.official)}
-        parts = cut(samples, fractions, seed=self.split_seed)
-        if self.folds is not None and self.fold is not None:
-            del fractions["val"]  # a fold takes its place; a test split that is cut off stays the same one
-            rest_N = torch.cat([parts["train"], parts["val"]]).sort().values
-            parts |= fold(rest_N, self.fold, self.folds, seed=self.split_seed)
-        for name, fraction in fractions.items():
-            if fraction and not len(parts[name]):
-                raise ValueError(f"data.{name}_fraction={fraction} of {samples} samples is none: raise it, or set 0")
-        return parts
-
-    def _shard(self) -> Shard | None:
-        """Return the part of every batch that this process has; None where it is alone."""
-        ranks = self.trainer.world_size if self.trainer else 1
-        return Shard(self.trainer.global_rank, ranks) if self.trainer and ranks > 1 else None
-
-    def _check_ranks(self) -> None:
-        shard = self._shard()
-        if shard and self.batch_size < shard.ranks:
-            raise ValueError(too_small(self.batch_size, shard.ranks))
-
-    def _check_batches(self) -> None:
-        samples = len(self.indices["train"])
-        if not samples or (self.drop_last and samples < self.batch_size):
-            raise ValueError(
-                f"no training batch: {samples} samples, data.batch_size={self.batch_size}, "
-                f"data.drop_last={self.drop_last}, data.val_fraction={self.fractions['val']}: lower one of them"
-            )
-
-    def _batches(
-        self,
-        split: str,
-        *,
-        shuffle: bool = False,
-        passes: int = 1,
-        drop_last: bool = False,
-        trains: bool = False,
-        whole: bool = False,
-    ) -> Batches:
+    def _batches(self, split: str, *, trains: bool, whole: bool) -> Batches:
         images, target_N, rows_N = self._stored[split]
         return Batches(
             self._fetch(images, target_N),
-            Order(rows_N, seed=self.seed, shuffle=shuffle, passes=passes),
+            Order(rows_N, seed=self.seed, shuffle=trains and self.shuffle, passes=self.passes if trains else 1),
             batch_size=self.batch_size,
-            drop_last=drop_last,
+            drop_last=trains and self.drop_last,
             normalize=self.normalize if trains else self._as_served,
             augment=self.augment if trains else None,
             mix=self.mix if trains else None,
@@ -376,80 +246,89 @@ class Data(lightning.LightningDataModule):
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return from_memory(images.to(device), target_N.to(device))
 
-    def _verified(self, images: Images, target_N: Tensor) -> Rows:
-        """Return samples and targets, and which are of the chosen classes; raise where the config states others."""
-        if not len(images) or len(images) != len(target_N):
-            raise ValueError(
-                f"{len(images)} samples and {len(target_N)} targets: a dataset has as many of each, and some"
-            )
-        if self.labels is not None:
-            low, high = int(target_N.min()), int(target_N.max())
-            if low < 0 or high >= len(self.labels):
-                wrong = low if low < 0 else high
-                raise ValueError(
-                    f"label {wrong} in the data, but data.classes names {len(self.labels)} classes, "
-                    f"0 to {len(self.labels) - 1}: name every class in data.classes"
-                )
-        if self.classes == self.labels:
-            return images, target_N, torch.arange(len(target_N))
-        return images, *choose(target_N, self._numbers)
-
-    def _fitted(self, images_NCHW: Tensor) -> Tensor:
-        """Return images scaled to cover `shape` and cropped to it, where an `image_size` is given."""
-        size = self.shape[1:]
-        if images_NCHW.ndim != 4 or not self.image_size or images_NCHW.shape[2:] == size:
-            return images_NCHW
-        return fit(images_NCHW, size)
-
     def _as_served(self, x_B: Tensor) -> Tensor:
         """Return stored samples as the net sees them unaugmented, also those kept larger to cut crops from."""
-        return self.normalize(self._fitted(x_B))
+        return self.normalize(self._size.fitted(x_B))
 
-    def _stretched(self, images_NCHW: Tensor) -> Tensor:
-        """Return images stretched to `crop_from` pixels a side, from which random boxes are cut."""
-        return images_NCHW if self.crop_from is None else resize(images_NCHW, (self.crop_from, self.crop_from))
+    def _shard(self) -> Shard | None:
+        """Return the part of every batch that this process has; None where it is alone."""
+        ranks = self.trainer.world_size if self.trainer else 1
+        return Shard(self.trainer.global_rank, ranks) if self.trainer and ranks > 1 else None
 
-    def _check_shape(self, images: Images, rows_N: Tensor, *, crops: bool) -> None:
-        found = tuple(images[int(rows_N[0])].shape) if len(rows_N) else self.shape
-        if crops:  # the box brings height and width to what is stated
-            found = (found[0], *self.shape[1:])
-        if found != self.shape:
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Return the batch as it is where it is there already, as in-memory batches are."""
+        if isinstance(batch, list):  # those of one call
+            return [self.transfer_batch_to_device(one, device, dataloader_idx) for one in batch]
+        x_B, y_B = batch
+        return batch if x_B.device == device else (x_B.to(device, non_blocking=True), y_B.to(device, non_blocking=True))
+
+    def samples(self, split: str, positions: Sequence[int]) -> Tensor:
+        """Return stored samples of a split, before normalisation: (N, C, H, W), mostly uint8, or (N, D)."""
+        images, _, rows_N = self._stored[split]
+        return torch.stack([images[int(rows_N[position])] for position in positions])
+
+    def targets(self, split: str) -> Tensor:
+        """Return the targets of a split that is set up, (N,): class numbers, or numbers for regression."""
+        _, target_N, rows_N = self._stored[split]
+        return target_N[rows_N]
+
+    def class_counts(self) -> Tensor:
+        """How many samples of each class the training split has, (K,)."""
+        return torch.bincount(self.targets("train"), minlength=len(self.classes or ()))
+
+    def paths(self, split: str) -> list[str] | None:
+        """The files that a split's samples come from, in order; None where they do not come from a file each."""
+        images, _, chosen_N = self._sources[self._division.source(split)]
+        if not isinstance(images, Files):
+            return None
+        return [images.paths[row] for row in chosen_N[self.indices[split]].tolist()]
+
+    def names(self, split: str) -> list[str]:
+        """What to call each sample of a split that is set up: its file, else its number in the split it was cut from.
+
+        Such as test/17.
+        """
+        numbers = self.indices[split].tolist()
+        return self.paths(split) or [f"{self._division.source(split)}/{number}" for number in numbers]
+
+    def originals(self, split: str) -> tuple[Images, Tensor]:
+        """Read the samples and targets (N,) of an official split, of the chosen classes, as the dataset stores them.
+
+        Neither resized nor divided into ours.
+        """
+        images, target_N, chosen_N = self._verified(split)
+        everything = len(chosen_N) == len(target_N)
+        return (images, target_N) if everything else (taken(images, chosen_N), target_N[chosen_N])
+
+    def fingerprints(self) -> dict[str, str]:
+        """Return the sha256 of the samples and targets of each split read so far; of those that splits share, once."""
+        seen: list[Images] = []
+        for split, (images, target_N, rows_N) in self._stored.items():
+            if len(rows_N) and split not in self._fingerprints and not any(images is other for other in seen):
+                self._fingerprints[split] = fingerprint(images, target_N)
+            seen.append(images)
+        return dict(self._fingerprints)
+
+    def preprocess(self, image: Any) -> Tensor:
+        """Return (B, C, H, W) as the net wants it, for PIL, uint8 (C, H, W) or uint8 (B, C, H, W)."""
+        channels, *size = self.shape
+        return self.normalize(fit(with_channels(image, channels), size))
+
+    def _check_ranks(self) -> None:
+        shard = self._shard()
+        if shard and self.batch_size < shard.ranks:
+            raise ValueError(too_small(self.batch_size, shard.ranks))
+
+    def _check_batches(self) -> None:
+        samples, val_fraction = len(self.indices["train"]), self._division.fractions["val"]
+        if not samples or (self.drop_last and samples < self.batch_size):
             raise ValueError(
-                f"samples have shape {list(found)}, but data.shape={list(self.shape)}: set data.shape={list(found)}"
+                f"no training batch: {samples} samples, data.batch_size={self.batch_size}, "
+                f"data.drop_last={self.drop_last}, data.val_fraction={val_fraction}: lower one of them"
             )
 
-
-def _one(size: Callable[[Tensor], Tensor], image_CHW: Tensor) -> Tensor:
-    return size(image_CHW[None])[0] if image_CHW.ndim == 3 else image_CHW
-
-
-def _check_choices(**given: object) -> None:
-    choices: dict[str, tuple[object, ...]] = {
-        "in_memory": (True, False, "auto"),
-        "on_bad_file": ("stop", "skip"),
-        "cache": (True, False),
-        "task": TASKS,
-    }
-    for name, value in given.items():
-        if value not in choices[name]:
-            words = ", ".join(str(choice).lower() for choice in choices[name])
-            raise ValueError(f"data.{name}={value}: choose from {words}")
-
-
-def _check_counts(**given: tuple[int, int]) -> None:
-    for name, (value, least) in given.items():
-        if value < least:
-            raise ValueError(f"data.{name}={value}: set at least {least}")
-
-
-def _check_crop(
-    box: Sequence[float] | None, crop_padding: int, mixing: tuple[float, float], shape: Sequence[int]
-) -> None:
-    if (box is not None or crop_padding or mixing[1]) and len(shape) != 3:
-        raise ValueError(f"data.shape={list(shape)}: crops and data.cutmix are for images: set them to 0 or null")
-    if box is None:
-        return
-    if len(box) != 2 or not 0 < box[0] <= box[1] <= 1:
-        raise ValueError(f"data.random_resized_crop={list(box)}: two shares of the area, the smaller first, in (0, 1]")
-    if crop_padding:
-        raise ValueError(f"data.crop_padding={crop_padding} and data.random_resized_crop: one crop or the other")
+    def _say_fold(self) -> None:
+        fold, folds = self._division.fold, self._division.folds
+        if folds is not None:
+            samples = f"{len(self.indices['val']):,} of {len(self.indices['train']) + len(self.indices['val']):,}"
+            log.info("val is fold %d of 0 to %d, %s samples; no data.val_fraction", fold, folds - 1, samples)

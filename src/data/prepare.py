@@ -152,3 +152,13 @@ def from_pil(image: Image, channels: int) -> Tensor:
     if image.mode.startswith("I;16"):
         image = fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     return F.pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))
+
+
+def with_channels(image: Image | Tensor, channels: int) -> Tensor:
+    """Return uint8 (B, C, H, W) with one channel or three, for PIL, uint8 (C, H, W) or uint8 (B, C, H, W)."""
+    pixels = image if isinstance(image, Tensor) else from_pil(image, channels)
+    x_BCHW = pixels if pixels.ndim == 4 else pixels[None]
+    if x_BCHW.shape[1] == channels:
+        return x_BCHW
+    x_BCHW = x_BCHW[:, :3] if x_BCHW.shape[1] >= 3 else x_BCHW[:, :1]  # what follows is opacity
+    return F.rgb_to_grayscale(x_BCHW) if channels == 1 else x_BCHW.expand(-1, channels, -1, -1)

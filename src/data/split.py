@@ -4,9 +4,59 @@ Shapes: N samples.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Division:
+    """How a dataset's `official` splits become the `splits` that are served; the settings are those of `Data`."""
+
+    splits: tuple[str, ...]
+    official: tuple[str, ...]
+    shared_split: bool
+    fractions: Mapping[str, float]
+    split_seed: int
+    folds: int | None
+    fold: int | None
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a fraction or a fold that cannot be."""
+        for name, fraction in self.fractions.items():
+            if not 0 <= fraction < 1:
+                raise ValueError(
+                    f"data.{name}_fraction={fraction}: a share of the training set, from 0 up to but not 1"
+                )
+        cuts_val = "val" in self.splits and "val" not in self.official and not self.shared_split
+        has_val = "val" in self.splits and "val" in self.official
+        check_folds(self.fold, self.folds, cuts_val=cuts_val, has_val=has_val)
+
+    def source(self, split: str) -> str:
+        """Return the official split that a split is or is cut from."""
+        return "train" if self.shared_split or split not in self.official else split
+
+    def parts(self, source: str, samples: int) -> dict[str, Tensor]:
+        """Return which of the `samples` of an official split go to which of ours: indices (N,) by split.
+
+        Raises ValueError where one that is to have some would have none.
+        """
+        everything_N = torch.arange(samples)
+        if self.shared_split:
+            return dict.fromkeys(self.splits, everything_N)
+        if source != "train":
+            return {source: everything_N}
+        fractions = {name: self.fractions[name] for name in self.splits if name not in ("train", *self.official)}
+        parts = cut(samples, fractions, seed=self.split_seed)
+        if self.folds is not None and self.fold is not None:
+            del fractions["val"]  # a fold takes its place; a test split that is cut off stays the same one
+            rest_N = torch.cat([parts["train"], parts["val"]]).sort().values
+            parts |= fold(rest_N, self.fold, self.folds, seed=self.split_seed)
+        for name, fraction in fractions.items():
+            if fraction and not len(parts[name]):
+                raise ValueError(f"data.{name}_fraction={fraction} of {samples} samples is none: raise it, or set 0")
+        return parts
 
 
 def cut(samples: int, fractions: Mapping[str, float], *, seed: int) -> dict[str, Tensor]:

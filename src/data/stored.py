@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import PIL
@@ -16,7 +17,7 @@ import torchvision
 from rich.progress import track
 from torch import Tensor
 
-from src.data.batches import Images
+from src.data.batches import Images, Rows
 from src.data.cache import cached
 from src.data.content import content, state
 from src.data.files import Files
@@ -47,6 +48,31 @@ class Resized:
         return self.size(self.images[self.rows_N[index]])
 
 
+def sized(
+    rows: Rows,
+    size: Callable[[Tensor], Tensor],
+    *,
+    how: str,
+    in_memory: bool | str,
+    on_bad_file: str,
+    cache: bool,
+) -> Rows:
+    """Return samples and targets, as large as `size` makes them; the row of each that is meant, -1 for a bad file.
+
+    `size` takes and gives batches, and `how` names what it does; the rest is what `stored` takes.
+    """
+    images, target_N, chosen_N = rows
+    if not isinstance(images, Tensor):
+        chosen = Resized(images, chosen_N.tolist(), partial(_one, size), how=how)
+        kept, good_N = stored(chosen, in_memory=in_memory, on_bad_file=on_bad_file, cache=cache)
+        return kept, target_N[chosen_N], torch.full_like(chosen_N, -1).index_copy(0, good_N, good_N)
+    if size(images[:1]).shape == images[:1].shape:
+        return images, target_N, chosen_N
+    if len(chosen_N) < len(images):
+        images, target_N = images[chosen_N], target_N[chosen_N]
+    return resized(images, size, how=how, cache=cache), target_N, torch.arange(len(chosen_N))
+
+
 def stored(images: Resized, *, in_memory: bool | str, on_bad_file: str, cache: bool) -> tuple[Images, Tensor]:
     """Return the samples, and which of them there are (N,).
 
@@ -74,6 +100,10 @@ def resized(images_N: Tensor, size: Callable[[Tensor], Tensor], *, how: str, cac
         return size(images_N)
     key = f"{hashlib.sha256(flat(images_N)).hexdigest()} {images_N.dtype} {list(images_N.shape)} {how} {_makers()}"
     return cached(key, lambda: [size(images_N)])[0]
+
+
+def _one(size: Callable[[Tensor], Tensor], image_CHW: Tensor) -> Tensor:
+    return size(image_CHW[None])[0] if image_CHW.ndim == 3 else image_CHW
 
 
 def _decoded_once(images: Resized, like: Tensor, *, skips: bool, cache: bool) -> tuple[Tensor, Tensor]:
