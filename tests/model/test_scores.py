@@ -170,28 +170,6 @@ def test_one_output_is_a_vector_also_for_a_batch_of_one(task, outputs):
         assert model(task)(torch.randn(size, 4)).shape == (size, *outputs)
 
 
-@pytest.mark.parametrize("name", ["f1", "f1_score", "auroc", "accuracy", "calibration_error", "precision", "recall"])
-@pytest.mark.parametrize("task", ["binary", "multiclass"])
-def test_a_metric_is_named_by_one_word(task, name):
-    trained = model(task, metrics=[name])
-    assert trained.score_names == tuple(f"{s}/{n}" for s in ("train", "val", "test") for n in ("loss", name))
-
-
-@pytest.mark.parametrize(
-    ("task", "wrong", "near"),
-    [("multiclass", "acuracy", "accuracy"), ("binary", "f1_scor", "f1"), ("regression", "mean_absolut_error", "mean")],
-)
-def test_a_wrong_metric_name_suggests_the_nearest(task, wrong, near):
-    with pytest.raises(ValueError, match=rf"model\.metrics names '{wrong}'.*did you mean {near}"):
-        model(task, metrics=[wrong])
-
-
-def test_the_suggested_metric_name_works():
-    with pytest.raises(ValueError, match="did you mean ") as error:
-        model("multiclass", metrics=["calibraton_eror"])
-    model("multiclass", metrics=[str(error.value).split("did you mean ")[1].rstrip("?")])
-
-
 def test_accuracy_is_over_samples_and_not_averaged_over_classes(tmp_path):
     class Constant(nn.Module):
         def forward(self, x_BD: Tensor) -> Tensor:
@@ -217,8 +195,3 @@ def test_a_metric_of_many_numbers_is_refused_by_name():
     meter.add(torch.tensor(0.0), torch.rand(4, 5), torch.arange(4))
     with pytest.raises(ValueError, match=r"model\.metrics names confusion_matrix, which is 25 numbers"):
         meter.compute()
-
-
-def test_a_metric_that_needs_more_than_its_name_is_refused():
-    with pytest.raises(ValueError, match=r"model\.metrics names 'fbeta', which cannot be made from its name alone"):
-        multiclass("fbeta")
