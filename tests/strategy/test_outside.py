@@ -63,7 +63,7 @@ def test_steps_of_one_slurm_job_do_not_meet() -> None:
 
 def test_a_config_may_name_a_strategy_and_nothing_else_that_starts_processes() -> None:
     assert resolve("src.strategy.ddp.DDP") is DDP
-    for name in ("workers.Workers", "launcher.together", "ddp.register"):
+    for name in ("workers.Workers", "launcher.together", "launcher.Launcher"):
         with pytest.raises(ValueError, match="not on the allow-list"):
             resolve(f"src.strategy.{name}")
 
@@ -73,9 +73,8 @@ def test_how_long_to_wait_for_a_rank_is_no_part_of_the_identity_and_how_many_the
     assert hashed(tmp_path, "trainer=ddp_cpu", "trainer.devices=3") != hashed(tmp_path, "trainer=ddp_cpu")
 
 
-@pytest.mark.parametrize("settings", [{"strategy": "ddp"}, {"devices": 2}])
-def test_the_word_ddp_and_several_devices_mean_our_strategy(settings: dict[str, Any], tmp_path: Path) -> None:
-    assert isinstance(trainer(tmp_path, **settings).strategy, DDP)
+def test_the_word_ddp_means_our_strategy(tmp_path: Path) -> None:
+    assert isinstance(trainer(tmp_path, strategy="ddp").strategy, DDP)
 
 
 @pytest.fixture
