@@ -11,7 +11,7 @@ test: .venv/ready  ## the tests, in a few minutes
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
 test-all: .venv/ready  ## with the slow ones
-	$(BIN)/python -m pytest -n auto -m "slow or not slow" $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not soak" $(ARGS)
 
 check: .venv/ready  ## style and types
 	$(BIN)/ruff check .
@@ -21,7 +21,8 @@ check: .venv/ready  ## style and types
 bench: .venv/ready  ## speed and memory, as ratios against a bare PyTorch loop
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-soak: .venv/ready  ## runs killed at random moments and resumed, for many minutes; ARGS="kill --kills 200"
+soak: .venv/ready  ## the longest tests, and runs killed at random moments and resumed; ARGS="kill --kills 200"
+	$(BIN)/python -m pytest -n auto -m soak
 	$(BIN)/python -m tests.soak $(ARGS)
 
 clean:

@@ -23,7 +23,7 @@ WAYS = {
 SHORT = ["model=softmax_regression", "trainer.max_epochs=2", "~callback.figures", "logger=csv"]
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.usefixtures("mark")
 @pytest.mark.parametrize("hardware", HARDWARE)
 @pytest.mark.parametrize("way", WAYS)

@@ -90,7 +90,7 @@ def test_what_is_shown_of_every_net_is_what_its_layers_give(name: str) -> None:
     assert_shown_right(name)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", [*OWN, *SIZES])
 def test_every_net_is_explained_by_every_method(name: str, explain: Command, tmp_path: Path) -> None:
     pytest.importorskip("captum", reason="captum is not installed: pip install -e '.[explain]'")

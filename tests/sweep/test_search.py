@@ -299,7 +299,7 @@ PRUNES = ("search.pruner.n_startup_trials=1", "search.pruner.n_warmup_steps=0", 
 FOUR = ("-m", "search=optuna_lr", "search.trials=4", *PRUNES, "model=softmax_regression", "trainer.max_epochs=3")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_wherever_a_search_is_killed_the_same_command_ends_it_the_same(tmp_path: Path) -> None:
     killed = [sys.executable, "-W", "ignore", "-m", "tests.sweep.killed", str(tmp_path), "12", *FOUR, "sweep=killed"]
     ended = subprocess.run(killed, cwd=ROOT, capture_output=True, text=True)
