@@ -173,6 +173,7 @@ def test_main_gives_a_sweeper_the_monitored_number(train: Command, tmp_path: Pat
         run = train(*SHORT, "+hydra.callbacks.spy._target_=spy.Spy").run
     finally:
         sys.path.remove(str(tmp_path))
+        sys.modules.pop("spy", None)
     assert (tmp_path / "seen").read_text() == repr(read(run)["best"]["value"])
 
 
