@@ -99,7 +99,9 @@ class Predictions(lightning.Callback):
         batches = data.in_order(split)
         said = Said(self.folder, data, split) if trainer.is_global_zero else None
         with said.table if said else nullcontext():
-            wanted = islice(batches.each(), math.ceil(self.samples / batches.batch_size))
+            limit = getattr(trainer, f"limit_{split}_batches")  # a number, or a share of them
+            most = math.ceil(self.samples / batches.batch_size)
+            wanted = islice(batches.each(), min(limit, most) if isinstance(limit, int) else most)
             for number, (x_B, target_B) in enumerate(wanted):
                 rows = _whole(_predict(trainer, module, x_B), target_B, batches, number)
                 if said:

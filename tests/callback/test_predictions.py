@@ -104,6 +104,13 @@ def test_two_classes_keep_train_and_val_too_each_sample_once(train: Command) -> 
         np.testing.assert_allclose(said.probability[:, 1], expected, rtol=1e-6)
 
 
+def test_no_more_of_train_and_val_is_kept_than_the_trainer_may_use(train: Command) -> None:
+    few = ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "data.batch_size=16")
+    run = train("model=softmax_regression", 'data.classes=["3","8"]', "trainer.max_epochs=1", *few).run
+    for split, rows in (("train", 32), ("val", 16)):
+        assert len(read(run / "predictions" / f"{split}.csv").target) == rows
+
+
 def test_train_and_val_are_judged_by_the_best_weights_and_the_fit_is_left_as_it_was(train: Command) -> None:
     settings = ("model=mlp", "data.classes=['3','8']", "optimizer.lr=0.1", "trainer.max_epochs=3", "mode=max")
     run, without = train(*settings), train(*settings, "~callback.predictions", "~callback.figures")
