@@ -2,11 +2,9 @@
 
 from datetime import timedelta
 
-from lightning.fabric.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 
-from src.strategy.launcher import Launcher
-from src.strategy.ranks import outside
+from src.strategy.launcher import own_environment, own_launcher
 
 
 @StrategyRegistry.register("ddp", description="one process per device, gradients averaged", override=True)
@@ -25,7 +23,7 @@ class DDP(DDPStrategy):
         if timeout_s <= 0:
             raise ValueError(f"trainer.strategy.timeout_s={timeout_s}: above 0")
         super().__init__(
-            cluster_environment=None if outside() else LightningEnvironment(),  # one task of srun starts its own
+            cluster_environment=own_environment(),
             timeout=timedelta(seconds=timeout_s),
             process_group_backend=process_group_backend,
             find_unused_parameters=find_unused_parameters,
@@ -35,7 +33,4 @@ class DDP(DDPStrategy):
         self.timeout_s = timeout_s
 
     def _configure_launcher(self) -> None:
-        assert self.cluster_environment is not None  # Lightning has set it
-        self._launcher = Launcher(
-            self.cluster_environment, self.num_processes, self.num_nodes, timeout_s=self.timeout_s
-        )
+        self._launcher = own_launcher(self, timeout_s=self.timeout_s)

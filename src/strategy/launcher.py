@@ -16,8 +16,9 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.fabric.plugins.environments import ClusterEnvironment
+from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
 from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
+from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from src.strategy.meeting import JOIN_S, PAUSE_S, Meeting, RankError, is_echo
@@ -151,6 +152,18 @@ class Launcher(_SubprocessScriptLauncher):
                 "rank %d ended with:\n%s", dead, words
             )
         return report if report or dead is None else workers.epitaph(dead)
+
+
+def own_environment() -> ClusterEnvironment | None:
+    """Return where ranks are told who they are: here, as a single task of srun starts its own, or None for outside."""
+    return None if outside() else LightningEnvironment()
+
+
+def own_launcher(strategy: ParallelStrategy, *, timeout_s: float) -> Launcher:
+    """Return the launcher of a strategy that Lightning has given its environment."""
+    environment, processes = strategy.cluster_environment, strategy.num_processes  # type: ignore[attr-defined]
+    assert environment is not None
+    return Launcher(environment, processes, strategy.num_nodes, timeout_s=timeout_s)  # type: ignore[attr-defined]
 
 
 @contextmanager

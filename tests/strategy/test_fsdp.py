@@ -10,6 +10,7 @@ from lightning.pytorch.strategies import FSDPStrategy
 from src.config.build import build
 from src.config.check import plain
 from src.strategy.fsdp import FSDP
+from src.strategy.launcher import Launcher
 from tests.config.test_groups import composed
 from tests.conftest import Command
 
@@ -35,6 +36,12 @@ def built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FSDP:
 def test_its_checkpoints_are_whole_and_go_through_ours(built: FSDP) -> None:
     assert built._state_dict_type == "full"
     assert isinstance(built, FSDPStrategy)
+
+
+def test_it_starts_our_processes_which_begin_with_the_weights_of_the_first(built: FSDP) -> None:
+    built._configure_launcher()
+    assert isinstance(built.launcher, Launcher)
+    assert built.kwargs["sync_module_states"] is True
 
 
 def test_modules_of_so_many_parameters_are_parted(built: FSDP) -> None:
