@@ -10,6 +10,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.utils import get_total_norm
 
 from src.data.batches import Batches
+from src.model.supervised import Supervised
 from src.strategy.exchange import gathered, highest
 
 EVERY_N_STEPS = 50  # on a GPU, where each look makes the host wait for the device
@@ -151,6 +152,8 @@ def culprit(module: lightning.LightningModule, batch: Any, batch_idx: int) -> st
             found.append(f"{name} ({type(layer).__name__}) is the first layer whose output is not finite")
 
     module.train()  # a validation may be about to begin
+    if isinstance(module, Supervised):
+        module.unfold()
     layers = [(name, layer) for name, layer in module.named_modules() if name]
     handles = [layer.register_forward_hook(partial(look, name)) for name, layer in layers]
     with torch.no_grad():

@@ -140,6 +140,10 @@ class Supervised(lightning.LightningModule, ABC):
         folded = self._frozen.folded
         return folded(x_B) if folded is not None and self.training else self.net(x_B)
 
+    def unfold(self) -> None:
+        """Train by the net itself from now on, whose layers call their hooks."""
+        self._frozen.folded = None
+
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
         """Return the batch's mean loss; of several batches, after an optimizer step on each, that of the last."""
         if not isinstance(batch, list):

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from src.callback.guard import DivergenceError, Guard
 from src.model.fold import folded
 from src.model.multiclass import Multiclass
 from src.net.torchvision import TorchvisionNet
@@ -65,15 +66,20 @@ class Convolution(nn.Module):
         return self.head(self.backbone(x_BD.view(-1, 1, 2, 2)))
 
 
-def trained(tmp_path, **settings):
-    """A model after two epochs, and in which mode the net's own BatchNorm was called."""
+def model(**settings):
+    """A model of it, untrained."""
     torch.manual_seed(0)
     net = Convolution()
     net.backbone[1].running_mean.fill_(0.3)
-    module = Multiclass(
+    return Multiclass(
         net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD, metrics=["accuracy"], **settings
     )
-    calls = []
+
+
+def trained(tmp_path, **settings):
+    """A model after two epochs, and in which mode the net's own BatchNorm was called."""
+    module = model(**settings)
+    net, calls = module.net, []
     net.backbone[1].register_forward_hook(lambda *_: calls.append(module.training))
     toy.trainer(tmp_path, max_epochs=2).fit(module, toy.tabular(batch_size=8))
     return module, calls
@@ -95,3 +101,10 @@ def test_a_head_learns_the_same_on_the_folded_net_which_is_in_no_checkpoint(tmp_
 def test_what_learns_is_not_folded(tmp_path, settings):
     _, calls = trained(tmp_path, **settings)
     assert any(calls)
+
+
+def test_the_guard_names_the_layer_of_the_net_and_not_the_first_that_is_left_of_it(tmp_path):
+    module = model(trainable="head")
+    module.net.backbone[0].weight.fill_(3e38)  # which is finite, and its products are not
+    with pytest.raises(DivergenceError, match=r"net\.backbone\.0 \(Conv2d\) is the first layer"):
+        toy.trainer(tmp_path, max_epochs=1, callbacks=[Guard()]).fit(module, toy.tabular(batch_size=8))
