@@ -23,15 +23,19 @@ def take_steps(
     optimizer: Any = module.optimizers()
     schedule: Any = module.lr_schedulers()
     trainer = module.trainer
+    loop: Any = trainer.fit_loop.epoch_loop
     for number, batch in enumerate(batches):
         if number:
             if 0 <= trainer.max_steps <= trainer.global_step:
                 break
-            trainer.fit_loop.epoch_loop._batches_that_stepped += 1  # where callbacks log; Lightning counts one
+            loop._batches_that_stepped += 1  # where callbacks log; Lightning counts one
         loss, _ = step(batch, number)
-        optimizer.zero_grad()
-        module.manual_backward(loss)
-        optimizer.step()
+        if getattr(loop, "is_plain", False):  # of src.trainer alone
+            loop.update(loss)
+        else:
+            optimizer.zero_grad()
+            module.manual_backward(loss)
+            optimizer.step()
         if schedule:
             schedule.step()
         after(trainer)

@@ -40,6 +40,18 @@ def without_profile(profiler: Profiler) -> None:
         profiler.profile = _nothing  # type: ignore[method-assign]
 
 
+def call(trainer: lightning.Trainer, hook: str, *arguments: Any) -> None:
+    """Call a hook of a step where it is one, in the order Lightning has: the callbacks', then the module's."""
+    module = trainer.lightning_module
+    module._current_fx_name = hook  # where `log` finds what it may do
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning's own, undeclared
+        if (called := getattr(callback, hook)) is not None:
+            called(trainer, module, *arguments)
+    if (called := getattr(module, hook)) is not None:
+        called(*arguments)
+    module._current_fx_name = None
+
+
 def _nothing(action_name: str) -> Any:
     return NOTHING
 

@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 import lightning
 
+from src.trainer.epoch_loop import EpochLoop
 from src.trainer.hardware import check_hardware
 from src.trainer.lean import without_idle_hooks, without_profile
 
@@ -40,6 +41,8 @@ class Trainer(lightning.Trainer):
                 f"trainer.steps_per_call={steps_per_call} with {self.world_size} processes: their gradients meet after "
                 "each step: set trainer.steps_per_call=1"
             )
+        whole = self.fit_loop.epoch_loop
+        self.fit_loop.epoch_loop = EpochLoop(self, min_steps=whole.min_steps, max_steps=whole.max_steps)
         self.steps_per_call = steps_per_call
         self.channels_last = channels_last
         without_profile(self.profiler)  # type: ignore[attr-defined]  # Lightning's own, undeclared

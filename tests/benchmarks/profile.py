@@ -89,7 +89,8 @@ class Watch(lightning.Callback):
         others = [callback for callback in callbacks if not isinstance(callback, (Watch, Turns))]
         wanted += [(callback, hook, "callbacks") for callback in others for hook in HOOKS]
         for thing, method, part in wanted:
-            setattr(thing, method, timed(part, getattr(thing, method)))
+            if called := getattr(thing, method):  # None: the bar is not told of a step's start
+                setattr(thing, method, timed(part, called))
         watch_optimizer(trainer.optimizers[0], self.parts)
         each = loader.each  # type: ignore[union-attr]
         loader.each = lambda: self.parts.each("batch", each())  # type: ignore[union-attr]
