@@ -93,6 +93,7 @@ class Supervised(lightning.LightningModule, ABC):
             Meter(collection(names, self.metric), self.predict) for _ in SPLITS
         )
         self._curve = Curve(self.train_meter)
+        self._is_graph = False
         self._ranks = 1
         self._steps_per_call = 1
         self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *names))
@@ -138,11 +139,15 @@ class Supervised(lightning.LightningModule, ABC):
         if self.runner is not None:
             return self.runner(x_B)
         folded = self._frozen.folded
-        return folded(x_B) if folded is not None and self.training else self.net(x_B)
+        if folded is not None and self.training:
+            return folded(x_B)
+        output_B = self.net(x_B)
+        return output_B.clone() if self._is_graph else output_B  # the next call writes over a CUDA graph's outputs
 
     def unfold(self) -> None:
         """Train by the net itself from now on, whose layers call their hooks."""
         self._frozen.folded = None
+        self.net._compiled_call_impl = None
 
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
         """Return the batch's mean loss; of several batches, after an optimizer step on each, that of the last."""
@@ -215,6 +220,9 @@ class Supervised(lightning.LightningModule, ABC):
         """Lay the net out as the Trainer wants it; take the steps here where a call takes several; share the scores."""
         if getattr(self.trainer, "channels_last", False):
             self.net.to(memory_format=torch.channels_last)  # its outputs follow its weights, whatever the input
+        if (mode := getattr(self.trainer, "compile", None)) and self.net._compiled_call_impl is None:
+            self.net.compile(mode=mode)  # in place: the weights keep their keys
+            self._is_graph = mode in ("reduce-overhead", "max-autotune")
         self._ranks = self.trainer.world_size
         for meter in (self.train_meter, self.val_meter, self.test_meter):
             meter.ranks = self._ranks

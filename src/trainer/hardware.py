@@ -1,6 +1,7 @@
 """Whether a trainer's settings name what exists: a strategy, an accelerator, and devices of this machine."""
 
 import os
+import shutil
 from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -11,6 +12,7 @@ from lightning.pytorch.strategies import StrategyRegistry
 import src.strategy.ddp  # noqa: F401  # Lightning knows its name once it is imported
 from src.strategy.dp import DataParallel
 
+MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")  # of torch.compile
 GPUS = ("mps", "cuda")  # what `gpu` stands for, in Lightning's order
 PROCESSES = ("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE")  # as torchrun, srun and mpirun count them
 
@@ -29,6 +31,13 @@ def check_hardware(settings: Mapping[str, Any], *, is_here: bool = True) -> None
         _check_one_process(settings, is_here=is_here)
     if is_here and isinstance(accelerator, str):
         _check_devices(settings.get("devices", "auto"), accelerator, strategy)
+
+
+def check_compiler(mode: str) -> None:
+    """Raise ValueError where torch.compile has no such mode, or would find no compiler."""
+    _check_name("compile", mode, MODES)
+    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "clang++"))):
+        raise ValueError(f"trainer.compile={mode} needs a C++ compiler: install g++, or set trainer.compile=null")
 
 
 def _check_name(key: str, name: str, known: Collection[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 import lightning
 
 from src.trainer.epoch_loop import EpochLoop
-from src.trainer.hardware import check_hardware
+from src.trainer.hardware import check_compiler, check_hardware
 from src.trainer.lean import without_idle_hooks, without_profile
 
 log = logging.getLogger(__name__)
@@ -22,15 +22,21 @@ class Trainer(lightning.Trainer):
     called once per call, and Lightning stops and validates between calls: `limit_train_batches`, `overfit_batches` and
     `val_check_interval`, where they count batches, are rounded up to whole calls. `max_steps` is kept exactly.
 
-    With `channels_last` the convolutions of any net work on (B, H, W, C) in memory, which is faster. That, and a
-    precision below 32 bits, changes roundings: a line in the log says so where a fit starts.
+    With `channels_last` the convolutions of any net work on (B, H, W, C) in memory, which is faster. `compile` is a
+    mode of torch.compile for the net: default, reduce-overhead, which makes CUDA graphs of its calls, or max-autotune;
+    the first steps take a minute longer. These, and a precision below 32 bits, change roundings: a line in the log
+    says so where a fit starts.
     """
 
-    def __init__(self, *, steps_per_call: int = 1, channels_last: bool = False, **settings: Any):
+    def __init__(
+        self, *, steps_per_call: int = 1, channels_last: bool = False, compile: str | None = None, **settings: Any
+    ):
         if steps_per_call < 1:
             raise ValueError(f"trainer.steps_per_call={steps_per_call}: a call takes at least one step")
         if steps_per_call > 1:
             _refuse_what_needs_single_steps(settings)
+        if compile is not None:
+            check_compiler(compile)
         check_hardware(settings)
         for key in ("limit_train_batches", "overfit_batches", "val_check_interval"):
             if isinstance(batches := settings.get(key), int):
@@ -45,13 +51,15 @@ class Trainer(lightning.Trainer):
         self.fit_loop.epoch_loop = EpochLoop(self, min_steps=whole.min_steps, max_steps=whole.max_steps)
         self.steps_per_call = steps_per_call
         self.channels_last = channels_last
+        self.compile = compile
         without_profile(self.profiler)  # type: ignore[attr-defined]  # Lightning's own, undeclared
 
     def _run_stage(self) -> Any:  # where all callbacks are there, and none has been called for a batch
         rounds = ["channels_last"] if self.channels_last else []
+        rounds += [f"compile={self.compile}"] if self.compile else []
         rounds += [] if self.precision.startswith(("32", "64")) else [f"precision={self.precision}"]
         if rounds and self.state.fn == "fit" and self.is_global_zero:
-            log.info("%s: faster, with other roundings than 32 bits and channels first", ", ".join(rounds))
+            log.info("%s: faster, with other roundings than the plain net in 32 bits", ", ".join(rounds))
         with without_idle_hooks(self.callbacks, self.lightning_module):  # type: ignore[attr-defined]
             return super()._run_stage()
 
@@ -59,11 +67,15 @@ class Trainer(lightning.Trainer):
     _own = inspect.signature(__init__).parameters
     _theirs = inspect.signature(lightning.Trainer).parameters
     __signature__ = inspect.Signature(
-        [_own["steps_per_call"], _own["channels_last"], *(p for p in _theirs.values() if p.kind is p.KEYWORD_ONLY)]
+        [
+            *(p for p in _own.values() if p.kind is p.KEYWORD_ONLY),
+            *(p for p in _theirs.values() if p.kind is p.KEYWORD_ONLY),
+        ]
     )
     __init__.__annotations__ = get_type_hints(lightning.Trainer.__init__) | {
         "steps_per_call": int,
         "channels_last": bool,
+        "compile": str | None,
     }
 
 

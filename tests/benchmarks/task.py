@@ -70,7 +70,7 @@ def tasks(data_dir: Path, *, steps: int | None = None) -> dict[str, Task]:
         Task("softmax_regression", data_dir),
         Task("fashion_dnn", data_dir),
         Task("fashion_cnn", data_dir),
-        Task("resnet18", data_dir, side=32, steps=30),
+        Task("resnet18", data_dir, side=32, steps=150),
         Task("gate_xor_mlp", data_dir, steps=10_001, batch_size=4),
     ]
     return {task.name: replace(task, steps=min(task.steps, steps or task.steps)) for task in every}

@@ -78,6 +78,12 @@ def test_the_weights_are_those_before_the_first_bad_batch(tmp_path, call, optimi
     assert "net.2 (Spoils) is the first layer whose output is not finite" in error
 
 
+@pytest.mark.slow
+def test_the_layer_of_a_compiled_net_is_named(tmp_path: Path) -> None:
+    _, _, (error,) = fit(tmp_path, call=3, compile="default")
+    assert "net.2 (Spoils) is the first layer whose output is not finite" in error
+
+
 @pytest.mark.parametrize("every", [None, 5])
 @pytest.mark.parametrize("call", [4, 5])
 def test_with_accumulation_the_whole_step_is_held_back(tmp_path, call, every):
