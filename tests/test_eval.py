@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from src.run.record import read
 from tests.conftest import SHORT, UNDRAWN, Command, call
@@ -101,6 +102,27 @@ def test_the_batch_size_changes_no_score(size: int, finished: Path, evaluate: Co
 
 def test_a_group_can_be_chosen_anew(finished: Path, evaluate: Command) -> None:
     assert evaluate(f"run={finished}", "trainer=cpu").code == 0
+
+
+def test_a_run_of_many_gpus_is_scored_explained_and_exported_on_what_there_is(
+    finished: Path, tmp_path: Path, evaluate: Command, predict: Command, explain: Command, export: Command
+) -> None:
+    image = tmp_path / "x.png"
+    Image.new("L", (8, 8)).save(image)
+    path = finished / ".hydra" / "config.yaml"
+    config = OmegaConf.load(path)
+    config.trainer.update(accelerator="gpu", devices=8, num_nodes=2, strategy="ddp", sync_batchnorm=True)
+    OmegaConf.save(config, path)
+    run, here = f"run={finished}", "trainer.accelerator=cpu"
+    if not torch.cuda.is_available():
+        assert "trainer.accelerator=gpu: PyTorch finds none here" in evaluate(run).error
+    for ended in (
+        evaluate(run, here),
+        predict(run, here, f"input={image}"),
+        explain(run, "method=saliency", f"input={image}"),
+        export(run, "format=torch_export"),
+    ):
+        assert (ended.code, ended.err) == (0, "")
 
 
 def test_the_recorded_config_is_used_and_not_todays(finished: Path, evaluate: Command) -> None:

@@ -70,11 +70,13 @@ def fill(config: DictConfig) -> bool:
     return True
 
 
-def check(config: DictConfig, *, groups: Collection[str] = GROUPS, is_here: bool = True) -> None:
+def check(
+    config: DictConfig, *, groups: Collection[str] = GROUPS, is_here: bool = True, is_alone: bool = False
+) -> None:
     """Raise ValueError, in one line with key, value and cure, for the first thing in `groups` that could not work.
 
     `data` is always one of them; what follows from several is checked where the model is. `is_here` says that it is to
-    run on this machine, whose devices are then counted.
+    run on this machine, whose devices are then counted; `is_alone` that it takes one of them, whatever `trainer` says.
     """
     fill(config)
     resolved = plain(config)
@@ -84,14 +86,16 @@ def check(config: DictConfig, *, groups: Collection[str] = GROUPS, is_here: bool
     for path, node in _calls(resolved, groups):
         check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_other_option, path))
     if "trainer" in groups:
-        _check_hardware(resolved["trainer"], is_here=is_here)
+        _check_hardware(resolved["trainer"], is_here=is_here, is_alone=is_alone)
     build(resolved["data"])  # its constructor judges its numbers; it reads nothing
-    _check_ranks(resolved)
+    if "trainer" in groups and not is_alone:
+        _check_ranks(resolved)
     if "model" not in groups:
         return
     _check_optimizer(resolved)
     names = _check_model(config, resolved)
-    _check_monitors(resolved, names)
+    if "callback" in groups:
+        _check_monitors(resolved, names)
 
 
 def _check_presence(resolved: Mapping[str, Any], groups: Collection[str]) -> None:
@@ -104,6 +108,11 @@ def _check_presence(resolved: Mapping[str, Any], groups: Collection[str]) -> Non
         for name, node in resolved[group].items():
             if not isinstance(node, Mapping):
                 raise ValueError(f"{group}.{name}={node}: to remove it write ~{group}.{name}")
+            if "_target_" not in node:
+                raise ValueError(
+                    f"{group}.{name}.{next(iter(node), '')}: there is no {group}.{name} that takes it (debug= and ~ "
+                    "take some away): leave it out"
+                )
 
 
 def _calls(resolved: Mapping[str, Any], groups: Collection[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -112,10 +121,11 @@ def _calls(resolved: Mapping[str, Any], groups: Collection[str]) -> Iterator[tup
             yield from targets(resolved[group], group)
 
 
-def _check_hardware(trainer: Mapping[str, Any], *, is_here: bool) -> None:
+def _check_hardware(trainer: Mapping[str, Any], *, is_here: bool, is_alone: bool) -> None:
     from src.trainer.hardware import check_hardware
+    from src.trainer.trainer import alone
 
-    check_hardware(trainer, is_here=is_here)
+    check_hardware({**trainer, **alone(trainer)} if is_alone else trainer, is_here=is_here)
 
 
 def _other_option(group: str, key: str) -> str | None:

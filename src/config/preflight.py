@@ -22,18 +22,22 @@ from src.sweep.plugin import make_known
 
 
 class Preflight(Callback):
-    """Checks `groups` of a run or of every job of a sweep; `claims` says whether the command makes run folders."""
+    """Checks `groups` of a run or of every job of a sweep; `claims` says whether the command makes run folders.
 
-    def __init__(self, *, claims: bool, groups: Sequence[str] = GROUPS):
+    With `alone` it takes one device, whatever the trainer that a run recorded had.
+    """
+
+    def __init__(self, *, claims: bool, groups: Sequence[str] = GROUPS, alone: bool = False):
         self.claims = claims
         self.groups = groups
+        self.alone = alone
 
     def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
         """Check the run; give it a folder that no other run has."""
         with one_line_errors():
             if self.claims and config.get("search"):
                 raise ValueError(f"search={config.hydra.runtime.choices.search}: a search is several runs: add -m")
-            check(job(config), groups=self.groups)
+            check(job(config), groups=self.groups, is_alone=self.alone)
             if self.claims and config.run is None:
                 folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
                 config.run = str(claim() if folder == "${run}" else unused(Path(config.hydra.run.dir)))

@@ -68,6 +68,10 @@ BEFORE_COMPUTE = {  # arguments: what the line names
     "more devices than there are": (["trainer.devices=99"], ["trainer.devices=99", "set trainer.devices="]),
     "a strategy that does not exist": (["trainer.strategy=ddq"], ["trainer.strategy=ddq", "did you mean ddp?"]),
     "several machines for one process": (["trainer=dp", "trainer.num_nodes=2"], ["trainer.num_nodes=2", "ddp"]),
+    "a setting of a callback that debug= took away": (
+        ["debug=limit", "callback.checkpoint.every_n_steps=5"],
+        ["callback.checkpoint.every_n_steps", "no callback.checkpoint", "leave it out"],
+    ),
     "a callback set to null": (["callback.checkpoint=null"], ["callback.checkpoint", "~callback.checkpoint"]),
     "no key": (["optimizer"], ["optimizer"]),
 }
