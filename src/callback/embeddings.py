@@ -36,6 +36,7 @@ class Embeddings(lightning.Callback):
         if not shows or not isinstance(trainer.datamodule, Data) or not layers:  # type: ignore[attr-defined]
             return
         model.runner = None  # of several devices, which would be heard in any order
+        model.unfold()
         self._features = []
         self._hook = layers[-1].register_forward_pre_hook(self._hear)
 

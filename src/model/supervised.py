@@ -31,6 +31,7 @@ from src.model.transfer import parameter_groups
 from src.strategy.exchange import gathered
 
 SPLITS = ("train", "val", "test")
+GRAPHS = ("reduce-overhead", "max-autotune")  # the modes of torch.compile that make CUDA graphs
 
 
 class Supervised(lightning.LightningModule, ABC):
@@ -93,6 +94,7 @@ class Supervised(lightning.LightningModule, ABC):
             Meter(collection(names, self.metric), self.predict) for _ in SPLITS
         )
         self._curve = Curve(self.train_meter)
+        self._compiled_mode: str | None = None
         self._is_graph = False
         self._ranks = 1
         self._steps_per_call = 1
@@ -220,14 +222,21 @@ class Supervised(lightning.LightningModule, ABC):
         """Lay the net out as the Trainer wants it; take the steps here where a call takes several; share the scores."""
         if getattr(self.trainer, "channels_last", False):
             self.net.to(memory_format=torch.channels_last)  # its outputs follow its weights, whatever the input
-        if (mode := getattr(self.trainer, "compile", None)) and self.net._compiled_call_impl is None:
-            self.net.compile(mode=mode)  # in place: the weights keep their keys
-            self._is_graph = mode in ("reduce-overhead", "max-autotune")
+        self._compile(getattr(self.trainer, "compile", None))
         self._ranks = self.trainer.world_size
         for meter in (self.train_meter, self.val_meter, self.test_meter):
             meter.ranks = self._ranks
         self._steps_per_call = getattr(self.trainer, "steps_per_call", 1)  # of src.trainer alone
         self.automatic_optimization = self._steps_per_call == 1
+
+    def _compile(self, mode: str | None) -> None:
+        """Compile the net in place, so that its weights keep their keys; undo what another Trainer has compiled."""
+        if mode == self._compiled_mode:
+            return
+        self.net._compiled_call_impl = None
+        if mode:
+            self.net.compile(mode=mode)
+        self._compiled_mode, self._is_graph = mode, mode in GRAPHS
 
     def on_fit_start(self) -> None:
         """Weigh the classes by how often the training split has them, where that is wanted."""

@@ -4,7 +4,9 @@ from collections import OrderedDict
 from typing import Any
 
 import lightning
+import torch
 from lightning.pytorch.core.hooks import DataHooks
+from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loops.fetchers import _DataFetcher
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins import MixedPrecision, Precision
@@ -15,7 +17,7 @@ from torch.optim import LBFGS
 
 from src.data.batches import Batches
 from src.model.supervised import Supervised
-from src.trainer.lean import call
+from src.trainer.lean import call, within
 
 # What Lightning lets a module replace of a step, and a plain step does itself.
 OPTIMIZATION = ("optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "lr_scheduler_step")
@@ -38,14 +40,14 @@ class EpochLoop(_TrainingEpochLoop):
         trainer: Any = self.trainer  # whose attributes Lightning does not all declare
         self.is_plain = is_plain(trainer)
         counts = trainer.check_val_every_n_epoch is not None and trainer._val_check_time_interval is None
-        self._validates_every = trainer.val_check_batch if counts else 1
+        self._validates_every = (trainer.val_check_batch or 1) if counts else 1
         module, datamodule = trainer.lightning_module, trainer.datamodule
         has_own = datamodule is not None and _replaces(datamodule, DataHooks, "transfer_batch_to_device")
         self._transfers: DataHooks = datamodule if has_own else module
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         """Train on a batch, or on those of a call."""
-        if self.restarting or not self.is_plain:
+        if self.restarting or self.val_loop.restarting or not self.is_plain:
             super().advance(data_fetcher)
             return
         trainer: Any = self.trainer
@@ -83,9 +85,9 @@ class EpochLoop(_TrainingEpochLoop):
     def gradients(self, loss: Tensor) -> None:
         """Compute the gradients for a plain step's update."""
         call(self.trainer, "on_before_backward", loss)
-        loss.backward()
+        with within(self.trainer, "backward"):
+            loss.backward()
         call(self.trainer, "on_after_backward")
-        call(self.trainer, "on_before_optimizer_step", self.trainer.optimizers[0])
 
     def update(self, loss: Tensor) -> None:
         """Take a plain step in a module that takes several per call."""
@@ -93,7 +95,7 @@ class EpochLoop(_TrainingEpochLoop):
         optimizer.zero_grad()
         self.gradients(loss)
         progress.increment_ready()
-        optimizer.step()
+        optimizer.step(closure=lambda: call(self.trainer, "on_before_optimizer_step", optimizer))  # type: ignore[arg-type, return-value]
         progress.increment_completed()
 
     def _step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
@@ -102,19 +104,27 @@ class EpochLoop(_TrainingEpochLoop):
         progress = self.automatic_optimization.optim_progress.optimizer
         outputs: dict[str, Tensor] = {}
 
+        @torch.enable_grad()  # an optimizer's step may be without
         def closure() -> Tensor:
-            loss = trainer.strategy.training_step(batch, batch_idx)
+            with within(trainer, "training_step"):
+                loss = trainer.strategy.training_step(batch, batch_idx)
             progress.zero_grad.increment_ready()
             call(trainer, "on_before_zero_grad", optimizer)
             progress.zero_grad.increment_started()
             optimizer.zero_grad()
             progress.zero_grad.increment_completed()
             self.gradients(loss)
-            outputs["loss"] = loss.detach()
+            outputs["loss"] = loss.detach().clone()
+            call(trainer, "on_before_optimizer_step", optimizer)
             return outputs["loss"]
 
         progress.step.increment_ready()
-        optimizer.step(closure)
+        with within(trainer, "optimizer_step"):
+            optimizer.step(closure=closure)
+        if not outputs:
+            raise TypeError(
+                f"{type(optimizer).__name__}.step(closure) has to call the closure, which does the training step"
+            )
         progress.step.increment_completed()
         for config in trainer.lr_scheduler_configs:
             self.scheduler_progress.increment_ready()
@@ -139,7 +149,7 @@ def is_plain(trainer: Any) -> bool:
         and not trainer.gradient_clip_val
         and not trainer.fit_loop._skip_backward
         and len(trainer.optimizers) == 1
-        and not isinstance(trainer.optimizers[0], LBFGS)
+        and not isinstance(trainer.optimizers[0], (LBFGS, LightningOptimizer))
         and all(_steps_with_it(config) for config in trainer.lr_scheduler_configs)
         and not any(_replaces(owner, base, hook) for owner, base, hook in skipped)
     )

@@ -7,6 +7,7 @@ from typing import Any, get_type_hints
 
 import lightning
 
+from src.model.supervised import GRAPHS
 from src.trainer.epoch_loop import EpochLoop
 from src.trainer.hardware import check_compiler, check_hardware
 from src.trainer.lean import without_idle_hooks, without_profile
@@ -37,6 +38,11 @@ class Trainer(lightning.Trainer):
             _refuse_what_needs_single_steps(settings)
         if compile is not None:
             check_compiler(compile)
+            if compile in GRAPHS and settings.get("accumulate_grad_batches", 1) != 1:
+                raise ValueError(
+                    f"trainer.compile={compile} makes CUDA graphs, which write over gradients that are still added up: "
+                    "set trainer.compile=default, or trainer.accumulate_grad_batches=1"
+                )
         check_hardware(settings)
         for key in ("limit_train_batches", "overfit_batches", "val_check_interval"):
             if isinstance(batches := settings.get(key), int):

@@ -37,6 +37,11 @@ def test_a_mode_that_does_not_exist_is_answered_by_the_nearest(train: Command) -
     assert line.endswith("trainer.compile=reduce_overhead: no such compile: did you mean reduce-overhead?")
 
 
+def test_graphs_and_accumulation_are_refused_together() -> None:
+    with pytest.raises(ValueError, match=r"reduce-overhead makes CUDA graphs.*set trainer\.compile=default"):
+        Trainer(compile="reduce-overhead", accumulate_grad_batches=2)
+
+
 def test_without_a_compiler_one_line_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ValueError, match=r"^trainer\.compile=default needs a C\+\+ compiler: install g\+\+, or set"):

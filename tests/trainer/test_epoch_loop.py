@@ -67,6 +67,16 @@ class WithOwnOutputs(Multiclass):
         return {"loss": super().training_step(batch, batch_idx), "more": 1}
 
 
+class LogsInside(Multiclass):
+    """Logs within the training step."""
+
+    def run_net(self, x_B: torch.Tensor) -> torch.Tensor:
+        """Log the mean."""
+        if self.training:
+            self.log("inside", x_B.mean(), on_step=True, on_epoch=True, batch_size=len(x_B))
+        return super().run_net(x_B)
+
+
 class WithOwnBatch(Multiclass):
     """Changes each batch on its way."""
 
@@ -81,20 +91,23 @@ def fitted(
     trainer_class: type[lightning.Trainer],
     *callbacks: lightning.Callback,
     model_class: type[Multiclass] = Multiclass,
+    optimizer: Any = partial(torch.optim.Adam, lr=0.05),  # noqa: B008
+    ckpt_path: Path | None = None,
+    val_fraction: float = 0.1,
     **settings: Any,
 ) -> tuple[dict[str, torch.Tensor], toy.Points]:
     """Return the weights after a fit and what was logged."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
-    adam = partial(torch.optim.Adam, lr=0.05)
     model = model_class(
-        net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=adam, scheduler=cosine, metrics=["accuracy"]
+        net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=optimizer, scheduler=cosine, metrics=["accuracy"]
     )
     points = toy.Points()
     settings = {"max_epochs": 3, "log_every_n_steps": 3, "accelerator": "cpu", "logger": points} | settings
     settings |= {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
     settings |= {"use_distributed_sampler": False, "default_root_dir": folder, "callbacks": list(callbacks)}
-    trainer_class(**settings).fit(model, toy.tabular(train=80, batch_size=10, val_fraction=0.1))
+    data = toy.tabular(train=80, batch_size=10, val_fraction=val_fraction)
+    trainer_class(**settings).fit(model, data, ckpt_path=ckpt_path, weights_only=False)
     return model.state_dict(), points
 
 
@@ -108,6 +121,8 @@ PLAIN = [
     {"limit_train_batches": 3},
     {"precision": "bf16-mixed"},
     {"gradient_clip_val": 0},
+    {"val_check_interval": 0, "limit_val_batches": 0},
+    {"model_class": LogsInside},
 ]
 OTHERS = [
     {"gradient_clip_val": 0.1},
@@ -134,6 +149,72 @@ def test_hooks_counts_gradients_and_weights_are_those_of_lightnings_own_loop(
         assert mine == other
     assert points.points == their_points.points
     assert all(torch.equal(value, their_weights[name]) for name, value in weights.items())
+
+
+@pytest.mark.parametrize("model_class", [Multiclass, LogsInside])
+def test_so_they_are_where_a_call_takes_several_steps(
+    model_class: type[Multiclass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = Witness(), Witness()
+    weights, points = fitted(tmp_path, Trainer, ours, steps_per_call=3, model_class=model_class)
+    monkeypatch.setattr("src.trainer.epoch_loop.is_plain", lambda trainer: False)
+    their_weights, their_points = fitted(tmp_path, Trainer, theirs, steps_per_call=3, model_class=model_class)
+    assert (ours.was_plain, theirs.was_plain) == ({True}, {False})
+    for mine, other in zip(ours.seen, theirs.seen, strict=True):
+        assert mine == other
+    assert points.points == their_points.points
+    assert all(torch.equal(value, their_weights[name]) for name, value in weights.items())
+
+
+@pytest.mark.parametrize("saved", ["on_validation_end", "on_train_epoch_end"])
+@pytest.mark.parametrize("settings", [{"val_check_interval": 2}, {"max_steps": 11}], ids=str)
+def test_a_fit_goes_on_from_lightnings_own_checkpoints(saved: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    class Keep(lightning.Callback):
+        def keep(self, trainer: lightning.Trainer, module: Any) -> None:
+            if not trainer.sanity_checking and not (tmp_path / "kept.ckpt").exists():
+                trainer.save_checkpoint(tmp_path / "kept.ckpt")
+
+    setattr(Keep, saved, Keep.keep)
+    settings = settings | {"val_fraction": 0.5}  # 4 batches of each
+    fitted(tmp_path, Trainer, Keep(), **settings)
+    (weights, points), (theirs, their_points) = (
+        fitted(tmp_path, trainer_class, ckpt_path=tmp_path / "kept.ckpt", **settings)
+        for trainer_class in (Trainer, lightning.Trainer)
+    )
+    assert all(torch.equal(value, theirs[name]) for name, value in weights.items())
+    assert points.points == their_points.points
+    assert points.of("val/loss")
+
+
+class NeverCalls(torch.optim.SGD):
+    """Takes a closure and forgets it."""
+
+    def step(self, closure: Any = None) -> None:
+        """Step without."""
+        super().step()
+
+
+class CallsWithoutGradients(torch.optim.SGD):
+    """Calls the closure where no gradients are kept, by name alone."""
+
+    @torch.no_grad()
+    def step(self, *, closure: Any) -> None:
+        """Call it, and step."""
+        closure()
+        super().step()
+
+
+def test_an_optimizer_that_forgets_the_closure_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="NeverCalls"):
+        fitted(tmp_path, Trainer, optimizer=partial(NeverCalls, lr=0.1))
+
+
+def test_an_optimizer_may_call_the_closure_without_gradients(tmp_path: Path) -> None:
+    (weights, _), (theirs, _) = (
+        fitted(tmp_path, trainer_class, optimizer=partial(CallsWithoutGradients, lr=0.1))
+        for trainer_class in (Trainer, lightning.Trainer)
+    )
+    assert all(torch.equal(value, theirs[name]) for name, value in weights.items())
 
 
 def test_what_a_callback_logs_at_a_step_is_logged(tmp_path: Path) -> None:
