@@ -11,6 +11,7 @@ from src.model.supervised import GRAPHS
 from src.trainer.epoch_loop import EpochLoop
 from src.trainer.hardware import check_compiler, check_hardware
 from src.trainer.lean import without_idle_hooks, without_profile
+from src.trainer.memory import freed_memory_kept
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +67,8 @@ class Trainer(lightning.Trainer):
         rounds += [] if self.precision.startswith(("32", "64")) else [f"precision={self.precision}"]
         if rounds and self.state.fn == "fit" and self.is_global_zero:
             log.info("%s: faster, with other roundings than the plain net in 32 bits", ", ".join(rounds))
-        with without_idle_hooks(self.callbacks, self.lightning_module):  # type: ignore[attr-defined]
+        idle = without_idle_hooks(self.callbacks, self.lightning_module)  # type: ignore[attr-defined]
+        with idle, freed_memory_kept():
             return super()._run_stage()
 
     # What may be set is what Lightning's Trainer takes, and these.
