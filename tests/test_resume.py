@@ -107,7 +107,7 @@ def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before_it(train: Comma
     assert_same(damaged, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_run_killed_at_random_moments_and_resumed_is_the_one_that_was_not(tmp_path: Path) -> None:
     done = list(trials(tmp_path, kills=5, seed=1))
     assert sum(trial.kills.total() for trial in done) == 5

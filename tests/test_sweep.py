@@ -280,7 +280,7 @@ def test_twelve_jobs_killed_three_times_are_trained_once_each_to_the_same_metric
     assert list(states(last.out).values()) == ["done"] * 12
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_wherever_a_sweep_is_killed_the_same_command_ends_it_the_same(tmp_path: Path) -> None:
     sweep = ("-m", "model=softmax_regression", "trainer.max_epochs=2", "sweep=killed")
     killed = [sys.executable, "-W", "ignore", "-m", "tests.sweep.killed", str(tmp_path), "12", *sweep]

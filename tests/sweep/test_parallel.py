@@ -14,6 +14,7 @@ import pytest
 
 from src.run.record import read
 from tests.conftest import FAST, ROOT, SHORT, Command
+from tests.processes import GONE_S
 from tests.test_sweep import done, files, scores, states
 
 TWO_AT_ONCE = {
@@ -40,6 +41,9 @@ def sweep(folder: Path, *arguments: str, **environment: str) -> Iterator[subproc
     )
     try:
         yield process
+        deadline_s = time.monotonic() + GONE_S  # the trackers of joblib end when they see that the sweep has
+        while left(process.pid) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
         assert left(process.pid) == []
     finally:
         for pid in left(process.pid):
