@@ -62,9 +62,9 @@ def _plot(value_P: Sequence[int], costs: dict[str, list[float]], label: str) -> 
         panel.plot(value_P, cost_P, "o-", color=color, label=side)
     panel.set_xscale("log", base=2)
     panel.set_xticks(value_P, [str(value) for value in value_P])
-    panel.set_ylim(bottom=0)
+    panel.set_ylim(0, 1.1 * max(max(cost_P) for cost_P in costs.values()))
     panel.set_xlabel(label)
     panel.set_ylabel("µs per sample")
     panel.grid(alpha=0.3)
-    panel.legend(fontsize=9)
+    panel.legend(fontsize=9, loc="lower left")
     return figure
