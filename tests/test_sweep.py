@@ -253,7 +253,7 @@ def scores(sweep: Path) -> dict[str, Any]:
 TWELVE = ("-m", "model=softmax_regression,fashion_dnn", "optimizer=adam,sgd", "seed=0,1,2", "trainer.max_epochs=4")
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_twelve_jobs_killed_three_times_are_trained_once_each_to_the_same_metrics(
     train: Command, tmp_path: Path
 ) -> None:
@@ -293,7 +293,7 @@ def test_wherever_a_sweep_is_killed_the_same_command_ends_it_the_same(tmp_path: 
     assert all(other == whole for other in others)
 
 
-@pytest.mark.soak
+@pytest.mark.slow
 def test_four_processes_that_start_one_sweep_at_once_run_every_job_once(train: Command, tmp_path: Path) -> None:
     sweep = ("-m", "model=softmax_regression", "seed=0,1,2,3,4,5,6,7", "trainer.max_epochs=4", "sweep=shared")
     running = [start(tmp_path, *sweep, name=f"said{number}") for number in range(4)]

@@ -149,7 +149,7 @@ class Supervised(lightning.LightningModule, ABC):
     def unfold(self) -> None:
         """Train by the net itself from now on, whose layers call their hooks."""
         self._frozen.folded = None
-        self.net._compiled_call_impl = None
+        self._compile(None)
 
     def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
         """Return the batch's mean loss; of several batches, after an optimizer step on each, that of the last."""

@@ -50,7 +50,7 @@ def call(trainer: lightning.Trainer, hook: str, *arguments: Any) -> None:
             called(*arguments)
 
 
-class within:  # noqa: N801  # a context manager, as a class a fifth of the time of a generator
+class within:  # noqa: N801  # a context manager, as a class a third of the time of a generator
     """Says for the time of a block which hook is running: `log` looks there for what it may do."""
 
     def __init__(self, trainer: lightning.Trainer, hook: str):

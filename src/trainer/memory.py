@@ -15,8 +15,8 @@ def freed_memory_kept() -> Iterator[None]:
     """Let the C library keep what is freed in the block, and give it back after it.
 
     By default glibc hands large blocks back to the kernel at once, which clears every page of them again when the next
-    step asks for its activations and gradients: a fourth of the time of a convolutional net's step. The peak is the
-    same. Other C libraries are left alone.
+    step asks for its activations and gradients: a tenth to a fourth of the time of `fashion_cnn`'s step. The peak of
+    memory rises, there by 17 MB of 217. Other C libraries are left alone.
     """
     library: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(library, "mallopt"):

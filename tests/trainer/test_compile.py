@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 from torch._dynamo.utils import counters
 
+from src.model.multiclass import Multiclass
 from src.trainer.trainer import Trainer
+from tests import toy
 from tests.conftest import Command
 
 SMALL = ("model=mlp", "optimizer=sgd", "optimizer.lr=0.01", "logger=[]", "trainer.max_epochs=2")
@@ -30,6 +33,17 @@ def test_a_compiled_net_learns_what_the_plain_one_does_but_for_roundings(mode: s
     assert list(expected) == list(weights)
     for name, value in expected.items():
         torch.testing.assert_close(weights[name], value, rtol=1e-4, atol=1e-5)
+
+
+def test_a_net_whose_layers_had_to_be_heard_is_compiled_again_by_the_next_fit(tmp_path: Path) -> None:
+    net = nn.Linear(4, 3)
+    module = Multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD)
+    trainer = toy.trainer(tmp_path, compile="default", max_epochs=0)
+    for _ in range(2):
+        trainer.fit(module, toy.tabular())
+        assert net._compiled_call_impl is not None
+        module.unfold()
+        assert net._compiled_call_impl is None
 
 
 def test_a_mode_that_does_not_exist_is_answered_by_the_nearest(train: Command) -> None:
