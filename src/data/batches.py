@@ -19,7 +19,7 @@ from src.data.prepare import Augment, generator
 from src.data.shard import Part, Shard
 
 Batch = tuple[Tensor, Tensor]
-ORDER, AUGMENT, MIX = 0, 1, 2  # what a generator is for, so that the two never share their numbers
+ORDER, AUGMENT, MIX, FLIP = 0, 1, 2, 3  # what a generator is for, so that no two share their numbers
 
 
 class Images(Protocol):
@@ -141,12 +141,25 @@ class Batches:
         if self.shard:
             parts = [self._part(self.shard, len(index_B), step) for step, index_B in enumerate(indices)]
             indices = [index_B[part.rows] for index_B, part in zip(indices, parts, strict=True)]
+        flips_N = self._flips()
         for step, (x_B, y_B) in enumerate(self.fetch(indices[start:]), start):
             part = parts[step] if parts else None
             if self.augment:
-                x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step), part)
+                flip_B = None if flips_N is None else flips_N[indices[step]] ^ self._is_odd(step)
+                x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step), part, flip_B=flip_B)
             x_B = self.normalize(x_B)
             yield self.mix(x_B, y_B, generator(seed, MIX, epoch, step), part) if self.mix else (x_B, y_B)
+
+    def _flips(self) -> Tensor | None:
+        """Return which stored samples are mirrored first, where each is in every other pass (arXiv:2404.00498)."""
+        if not self.augment or self.augment.horizontal_flip != "alternating":
+            return None
+        samples = int(self.sampler.indices_N.max()) + 1
+        return torch.rand(samples, generator=generator(self.sampler.seed, FLIP)) < 0.5
+
+    def _is_odd(self, step: int) -> bool:
+        """Return whether a batch of this epoch is of a run's second pass, fourth pass and so on."""
+        return (self.sampler.epoch * self.sampler.passes + step // self._per_pass) % 2 == 1
 
     def _part(self, shard: Shard, samples: int, step: int) -> Part:
         """Return the rows of a batch that are fetched here."""

@@ -17,7 +17,7 @@ from src.data.files import Files
 from src.data.fingerprint import fingerprint
 from src.data.mix import Mix
 from src.data.prepare import Augment, Normalize, fit, with_channels
-from src.data.settings import check_choices, check_classes, check_counts, check_crop, check_mean
+from src.data.settings import check_choices, check_classes, check_counts, check_crop, check_mean, check_padding
 from src.data.shard import Shard, too_small
 from src.data.size import Size
 from src.data.split import Division
@@ -43,14 +43,16 @@ class Data(lightning.LightningDataModule):
     the data disagree. `labels` name what the dataset's numbers mean where `classes` is a choice of them: samples of
     other classes are left out, and the chosen ones renumbered in their order.
 
-    With `image_size`, images are scaled to cover `shape` and cropped to it. Training images are augmented per sample:
-    a crop after `crop_padding`, or a `random_resized_crop` of (least, largest) share of the area, from images stretched
-    to `crop_from` pixels a side; a `horizontal_flip`; `mixup` and `cutmix` blend pairs. An epoch goes `passes` times
-    through the training set, which spares tiny datasets the cost of thousands of epochs. `workers` counts the processes
-    that stream where `in_memory` is false, or "auto" and the samples are no tensor that fits. With `cache`, files are
-    decoded once on a machine, whose processes share them (src.data.cache). `on_bad_file` says whether a file that is no
-    image is an error, stop, or left out, skip. Where samples are the nodes of a `graph`, the net gets it whole. `axes`
-    say on pictures what the one input and the target of a regression are, with their units.
+    With `image_size`, images are scaled to cover `shape` and cropped to it. Training images are augmented per sample: a
+    crop after `crop_padding`, or a `random_resized_crop` of (least, largest) share of the area, from images stretched
+    to `crop_from` pixels a side; a `horizontal_flip`, by chance or, where it is "alternating", in every other epoch;
+    `mixup` and `cutmix` blend pairs. What `crop_padding` adds is zeros, or with the `padding_mode` reflect the image
+    mirrored at its edge. An epoch goes `passes` times through the training set, which spares tiny datasets the cost of
+    thousands of epochs. `workers` counts the processes that stream where `in_memory` is false, or "auto" and the
+    samples are no tensor that fits. With `cache`, files are decoded once on a machine, whose processes share them
+    (src.data.cache). `on_bad_file` says whether a file that is no image is an error, stop, or left out, skip. Where
+    samples are the nodes of a `graph`, the net gets it whole. `axes` say on pictures what the one input and the target
+    of a regression are, with their units.
 
     `batch_size` is the number of samples in an optimizer's batch, however many processes there are: each gets its part
     of every batch, in training and in evaluation, and the parts together are the batch of one process.
@@ -80,7 +82,8 @@ class Data(lightning.LightningDataModule):
         crop_from: int | None = None,
         random_resized_crop: Sequence[float] | None = None,
         crop_padding: int = 0,
-        horizontal_flip: bool = False,
+        padding_mode: str = "constant",
+        horizontal_flip: bool | str = False,
         mixup: float = 0.0,
         cutmix: float = 0.0,
         batch_size: int = 100,
@@ -108,10 +111,12 @@ class Data(lightning.LightningDataModule):
         if normalize:
             check_mean(mean, shape)
         check_choices(in_memory=in_memory, on_bad_file=on_bad_file, task=task, cache=cache)
+        check_choices(horizontal_flip=horizontal_flip, padding_mode=padding_mode)
         check_counts(
             passes=(passes, 1), batch_size=(batch_size, 1), workers=(workers, 0), crop_padding=(crop_padding, 0)
         )
         check_crop(random_resized_crop, crop_padding, mixing=(mixup, cutmix), shape=shape)
+        check_padding(crop_padding, padding_mode, shape=shape)
         check_classes(classes, task)
         self.read = read
         self.shape = tuple(shape)
@@ -124,7 +129,7 @@ class Data(lightning.LightningDataModule):
         self.normalize = Normalize(mean, std, scale=scale) if normalize else Normalize(scale=scale)
         self._size = Size(self.shape, image_size, crop_from)
         box = None if random_resized_crop is None else (random_resized_crop[0], random_resized_crop[1])
-        self.augment = Augment(crop_padding, horizontal_flip, box, self.shape[1:])
+        self.augment = Augment(crop_padding, horizontal_flip, box, self.shape[1:], padding_mode)
         self.mix = Mix(mixup, cutmix, len(self.classes or ()) if task == "multiclass" else 0)
         self.batch_size = batch_size
         self.drop_last = drop_last

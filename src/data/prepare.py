@@ -66,24 +66,33 @@ class Normalize:
 class Augment:
     """Random crop and random horizontal flip, one decision per sample.
 
-    The crop is a window of the image after `crop_padding` zeros on each side; or, with `random_resized_crop`, a box
-    whose share of the area lies between these two and whose aspect ratio between 3/4 and 4/3, scaled to `size` (H, W)
-    (Szegedy et al. 2015, arXiv:1409.4842).
+    The crop is a window of the image after `crop_padding` pixels on each side, zeros or, with the `padding_mode`
+    reflect, the image mirrored at its edge; or, with `random_resized_crop`, a box whose share of the area lies between
+    these two and whose aspect ratio between 3/4 and 4/3, scaled to `size` (H, W) (Szegedy et al. 2015,
+    arXiv:1409.4842).
     """
 
     crop_padding: int = 0
-    horizontal_flip: bool = False
+    horizontal_flip: bool | str = False
     random_resized_crop: tuple[float, float] | None = None
     size: tuple[int, ...] = ()
+    padding_mode: str = "constant"
 
     def __bool__(self) -> bool:
-        return self.crop_padding > 0 or self.horizontal_flip or self.random_resized_crop is not None
+        return self.crop_padding > 0 or bool(self.horizontal_flip) or self.random_resized_crop is not None
 
-    def __call__(self, x_BCHW: Tensor, random: torch.Generator, part: Part | None = None) -> Tensor:
+    def __call__(
+        self,
+        x_BCHW: Tensor,
+        random: torch.Generator,
+        part: Part | None = None,
+        *,
+        flip_B: Tensor | None = None,
+    ) -> Tensor:
         """Return a batch of the same dtype, and of the same shape but for the resized crop.
 
         The numbers come from `random`, on the CPU, so that every device sees the same. Of a `part` of a batch they are
-        those that its rows have in the whole.
+        those that its rows have in the whole. `flip_B` says which samples to mirror, where that is not left to chance.
         """
         rows = part.rows if part else slice(None)
         samples = part.samples if part else len(x_BCHW)
@@ -97,17 +106,26 @@ class Augment:
         if not self.crop_padding and not self.horizontal_flip:
             return x_BCHW
         offset_B2 = torch.randint(0, 2 * self.crop_padding + 1, (samples, 2), generator=random)[rows]
-        flip_B = (torch.rand(samples, generator=random)[rows] < 0.5) & self.horizontal_flip
-        return self._shifted(x_BCHW, offset_B2, flip_B)
+        if flip_B is None:
+            flip_B = (torch.rand(samples, generator=random)[rows] < 0.5) & bool(self.horizontal_flip)
+        return self._shifted(x_BCHW, offset_B2.to(x_BCHW.device), flip_B.to(x_BCHW.device))
 
     def _shifted(self, x_BCHW: Tensor, offset_B2: Tensor, flip_B: Tensor) -> Tensor:
         B, C, H, W = x_BCHW.shape
-        pad = self.crop_padding
-        padded_BCHW = torch.nn.functional.pad(x_BCHW, [pad] * 4) if pad else x_BCHW
-        row_BH = offset_B2[:, :1] + torch.arange(H)
-        column_BW = offset_B2[:, 1:] + torch.where(flip_B[:, None], torch.arange(W).flip(0), torch.arange(W))
-        index_B1P = (row_BH[:, :, None] * (W + 2 * pad) + column_BW[:, None, :]).view(B, 1, H * W).to(x_BCHW.device)
-        return padded_BCHW.flatten(2).gather(2, index_B1P.expand(B, C, H * W)).view(B, C, H, W)
+        pad, columns_W = self.crop_padding, torch.arange(W, device=x_BCHW.device)
+        row_BH = offset_B2[:, :1] + torch.arange(H, device=x_BCHW.device)
+        column_BW = offset_B2[:, 1:] + torch.where(flip_B[:, None], columns_W.flip(0), columns_W)
+        if pad and self.padding_mode == "reflect":
+            row_BH, column_BW = _reflected(row_BH - pad, H), _reflected(column_BW - pad, W)
+        elif pad:
+            x_BCHW = torch.nn.functional.pad(x_BCHW, [pad] * 4)
+        index_B1P = (row_BH[:, :, None] * x_BCHW.shape[3] + column_BW[:, None, :]).view(B, 1, H * W)
+        return x_BCHW.flatten(2).gather(2, index_B1P.expand(B, C, H * W)).view(B, C, H, W)
+
+
+def _reflected(position: Tensor, size: int) -> Tensor:
+    """Return positions in [0, size) for those beyond an edge: as far on this side of the edge's own pixel."""
+    return size - 1 - (size - 1 - position.abs()).abs()
 
 
 TRIES = 10  # boxes drawn before the whole image is taken, as torchvision's RandomResizedCrop does

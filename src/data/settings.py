@@ -12,6 +12,8 @@ def check_choices(**given: object) -> None:
         "on_bad_file": ("stop", "skip"),
         "cache": (True, False),
         "task": TASKS,
+        "horizontal_flip": (True, False, "alternating"),
+        "padding_mode": ("constant", "reflect"),
     }
     for name, value in given.items():
         if value not in choices[name]:
@@ -47,6 +49,13 @@ def check_crop(
         raise ValueError(f"data.random_resized_crop={list(box)}: two shares of the area, the smaller first, in (0, 1]")
     if crop_padding:
         raise ValueError(f"data.crop_padding={crop_padding} and data.random_resized_crop: one crop or the other")
+
+
+def check_padding(crop_padding: int, padding_mode: str, *, shape: Sequence[int]) -> None:
+    """Refuse to reflect more of an image than there is beside its edge."""
+    most = min(shape[1:], default=1) - 1
+    if padding_mode == "reflect" and crop_padding > most:
+        raise ValueError(f"data.crop_padding={crop_padding}: data.padding_mode=reflect takes at most {most} here")
 
 
 def check_classes(classes: Sequence[str] | None, task: str) -> None:

@@ -99,6 +99,43 @@ def test_augmentation_differs_from_step_to_step():
     assert not torch.equal(first, second)
 
 
+def mirrored(*, passes: int = 1, **settings) -> list[list[bool]]:
+    """Whether each sample, in its order in IMAGES, was mirrored in each pass."""
+    loader = batches(augment=Augment(0, "alternating"), **settings)
+    loader.sampler.passes = passes
+    done: list[list[bool]] = [[] for _ in range(N)]
+    plain_NCHW = Normalize()(IMAGES)
+    for x_BCHW, y_B in loader:
+        for x_CHW, number in zip(x_BCHW, y_B.tolist(), strict=True):
+            is_mirrored = torch.equal(x_CHW, plain_NCHW[number].flip(2))
+            assert is_mirrored or torch.equal(x_CHW, plain_NCHW[number])
+            done[number].append(is_mirrored)
+    return done
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_alternating_flips_mirror_each_sample_in_every_other_epoch(shuffle):
+    epochs = [mirrored(shuffle=shuffle, epoch=epoch) for epoch in range(4)]
+    assert epochs[0] == epochs[2] != epochs[1] == epochs[3]
+    assert all(first != second for first, second in zip(epochs[0], epochs[1], strict=True))
+    assert {sample[0] for sample in epochs[0]} == {False, True}
+    assert epochs[0] != mirrored(shuffle=shuffle, seed=1)
+
+
+def test_alternating_flips_take_turns_from_pass_to_pass_too():
+    first, second = mirrored(passes=3), mirrored(passes=3, epoch=1)
+    assert all(one == [one[0], not one[0], one[0]] for one in first)
+    assert all(after == [not turn for turn in before] for before, after in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("start", range(6))
+def test_alternating_flips_of_an_epoch_begun_in_its_midst_are_those_of_the_whole(start):
+    loader = batches(augment=Augment(1, "alternating"), epoch=1)
+    whole = list(loader)
+    loader.start = start
+    assert same(list(loader), whole[start:])
+
+
 def test_augmentation_leaves_labels_and_stored_images_alone():
     before = IMAGES.clone()
     plain = [y_B for _, y_B in batches()]

@@ -58,14 +58,16 @@ def test_a_std_that_is_missing_or_not_above_zero_is_refused(mean, std):
         Normalize(mean, std)
 
 
-def one_by_one(x_BCHW: torch.Tensor, random: torch.Generator, *, padding: int, flip: bool) -> torch.Tensor:
+def one_by_one(
+    x_BCHW: torch.Tensor, random: torch.Generator, *, padding: int, flip: bool, mode: str = "constant"
+) -> torch.Tensor:
     """The slow way: draw the numbers, then pad, crop and flip each sample with torchvision."""
     B, _, H, W = x_BCHW.shape
     offset_B2 = torch.randint(0, 2 * padding + 1, (B, 2), generator=random)
     flip_B = torch.rand(B, generator=random) < 0.5
     done = []
     for x_CHW, (top, left), flips in zip(x_BCHW, offset_B2.tolist(), flip_B.tolist(), strict=True):
-        cropped = F.crop(F.pad(x_CHW, [padding] * 4, fill=0), top, left, H, W)
+        cropped = F.crop(F.pad(x_CHW, [padding] * 4, padding_mode=mode), top, left, H, W)
         done.append(F.horizontal_flip(cropped) if flip and flips else cropped)
     return torch.stack(done)
 
@@ -73,11 +75,18 @@ def one_by_one(x_BCHW: torch.Tensor, random: torch.Generator, *, padding: int, f
 @pytest.mark.parametrize("padding", [0, 1, 4])
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 6, 9)])
-def test_augment_pads_crops_and_flips_each_sample_as_torchvision_does(padding, flip, shape):
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+def test_augment_pads_crops_and_flips_each_sample_as_torchvision_does(padding, flip, shape, mode):
     x_BCHW = pixels(16, *shape)
-    got = Augment(padding, flip)(x_BCHW, generator(1, 2, 3))
+    got = Augment(padding, flip, padding_mode=mode)(x_BCHW, generator(1, 2, 3))
     assert got.dtype == torch.uint8
-    assert torch.equal(got, one_by_one(x_BCHW, generator(1, 2, 3), padding=padding, flip=flip))
+    assert torch.equal(got, one_by_one(x_BCHW, generator(1, 2, 3), padding=padding, flip=flip, mode=mode))
+
+
+def test_augment_mirrors_the_samples_that_it_is_told_to():
+    x_BCHW, flip_B = pixels(4, 1, 6, 6), torch.tensor([True, False, False, True])
+    got = Augment(0, "alternating")(x_BCHW, generator(0), flip_B=flip_B)
+    assert torch.equal(got, torch.where(flip_B[:, None, None, None], x_BCHW.flip(3), x_BCHW))
 
 
 def test_augment_decides_for_each_sample_and_not_for_the_batch():

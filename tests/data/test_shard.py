@@ -19,6 +19,7 @@ RANKS = (2, 3, 5, 6)
 AUGMENT: dict[str, Any] = {
     "nothing": {},
     "crops and flips": {"augment": Augment(2, True)},
+    "reflected crops, alternating flips": {"augment": Augment(2, "alternating", padding_mode="reflect")},
     "resized crops": {"augment": Augment(random_resized_crop=(0.2, 1.0), size=(6, 6), horizontal_flip=True)},
     "mixup": {"augment": Augment(2, True), "mix": Mix(mixup=0.4, classes=N)},
     "cutmix": {"augment": Augment(2, True), "mix": Mix(cutmix=1.0, classes=N)},
