@@ -36,12 +36,34 @@ def cosine(optimizer: Optimizer, *, steps: int, final: float = 0.0, warmup: floa
     )
 
 
-def onecycle(optimizer: Optimizer, *, steps: int, pct_start: float = 0.3, div_factor: float = 25.0) -> LRScheduler:
-    """Raise the rate to the optimizer's own, lower it to almost 0, momentum inversely (arXiv:1708.07120)."""
+def onecycle(
+    optimizer: Optimizer,
+    *,
+    steps: int,
+    pct_start: float = 0.3,
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+    anneal_strategy: str = "cos",
+    cycle_momentum: bool = True,
+) -> LRScheduler:
+    """Raise the rate to the optimizer's own, lower it to almost 0, momentum inversely (arXiv:1708.07120).
+
+    It begins at the optimizer's rate / `div_factor` and ends at that / `final_div_factor`, along cosines or, with
+    "linear", straight.
+    """
+    if anneal_strategy not in ("cos", "linear"):
+        raise ValueError(f"scheduler.anneal_strategy={anneal_strategy}: choose from cos, linear")
     peaks = [group["lr"] for group in optimizer.param_groups]
-    cycles_momentum = all(group.get("momentum") or "betas" in group for group in optimizer.param_groups)
+    has_momentum = all(group.get("momentum") or "betas" in group for group in optimizer.param_groups)
     return OneCycleLR(
-        optimizer, peaks, total_steps=steps, pct_start=pct_start, div_factor=div_factor, cycle_momentum=cycles_momentum
+        optimizer,
+        peaks,
+        total_steps=steps,
+        pct_start=pct_start,
+        div_factor=div_factor,
+        final_div_factor=final_div_factor,
+        anneal_strategy=anneal_strategy,  # type: ignore[arg-type]
+        cycle_momentum=cycle_momentum and has_momentum,
     )
 
 

@@ -50,6 +50,21 @@ def test_onecycle_is_torchs_for_optimizers_with_and_without_momentum(optimizer):
         assert rates(mine, optimizer=optimizer, key=key) == rates(torchs, optimizer=optimizer, key=key)
 
 
+def test_onecycle_goes_straight_and_leaves_momentum_alone_where_asked():
+    sgd = partial(SGD, momentum=0.85)
+    settings = {"pct_start": 0.25, "div_factor": 5, "final_div_factor": 2, "anneal_strategy": "linear"}
+    mine = partial(onecycle, steps=STEPS, cycle_momentum=False, **settings)
+    used = rates(mine, optimizer=sgd)
+    assert used[:10] == pytest.approx([LR * (0.2 + 0.8 * k / 9) for k in range(10)])
+    assert used[9:] == pytest.approx([LR * (1 - 0.9 * k / 30) for k in range(31)])
+    assert set(rates(mine, optimizer=sgd, key="momentum")) == {0.85}
+
+
+def test_onecycle_refuses_a_way_that_it_does_not_know():
+    with pytest.raises(ValueError, match=r"scheduler\.anneal_strategy=straight.*cos, linear"):
+        onecycle(SGD([nn.Parameter(torch.zeros(1))], lr=LR), steps=STEPS, anneal_strategy="straight")
+
+
 def test_onecycle_peaks_at_the_optimizers_rate_and_ends_near_zero():
     mine = rates(partial(onecycle, steps=STEPS))
     assert max(mine) == pytest.approx(LR)
