@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, Learn
 from torch import nn
 
 from src.callback.checkpoint import Checkpoint
+from src.callback.lookahead import Lookahead
 from src.callback.recorder import Recorder
 from src.logger.csv import CSV
 from src.model import schedule
@@ -31,7 +32,13 @@ class CutOff(Exception):  # noqa: N818 - what it is, not an error of ours
 
 
 def fit(
-    folder: Path, *, cut_off: int | None = None, early_stop: bool = False, ema: bool = False, **settings: Any
+    folder: Path,
+    *,
+    cut_off: int | None = None,
+    early_stop: bool = False,
+    ema: bool = False,
+    lookahead: bool = False,
+    **settings: Any,
 ) -> bool:
     """Train in `folder`, on from its last checkpoint; return whether it came to its end.
 
@@ -55,6 +62,7 @@ def fit(
     callbacks: list[lightning.Callback] = [kept, toy.Each(look), LearningRateMonitor("step"), Recorder(Record(folder))]
     callbacks += [EarlyStopping("val/loss", patience=2, min_delta=0.05)] * early_stop
     callbacks += [EMAWeightAveraging(decay=0.9)] * ema
+    callbacks += [Lookahead(every_n_steps=3, decay=0.9)] * lookahead
     defaults = {"max_epochs": EPOCHS, "log_every_n_steps": 2, "plugins": [CheckpointIO()], "logger": CSV(str(folder))}
     torch.manual_seed(99 if checkpoint else 0)  # what is not resumed would be other numbers
     net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
@@ -114,6 +122,7 @@ CASES: dict[str, dict[str, Any]] = {
     "early stopping": {"early_stop": True, "val_check_interval": 3, "max_epochs": 10},
     "early stopping after epochs": {"early_stop": True, "max_epochs": 10},
     "a moving average": {"ema": True},
+    "lookahead": {"lookahead": True},
     "clipping": {"gradient_clip_val": 0.1},
     "rare points": {"log_every_n_steps": 5},
     "several steps per call": {"steps_per_call": 3},

@@ -124,7 +124,8 @@ def test_a_debug_overlay_runs_on_the_default_data_and_leaves_no_checkpoint(optio
 
 @pytest.mark.parametrize("option", options("callback"))
 def test_a_callback_runs_through_an_epoch(option: str, train: Command) -> None:
-    ended = train("model=softmax_regression", f"callback=[{option}]", "trainer.max_epochs=1", "data.batch_size=200")
+    net = "airbench" if option == "whiten" else "softmax_regression"
+    ended = train(f"model={net}", f"callback=[{option}]", "trainer.max_epochs=1", "data.batch_size=200")
     assert ended.code == 0, ended.err
 
 

@@ -1,0 +1,36 @@
+"""Sets the first layer of a net from training images, before the first step."""
+
+from itertools import islice
+from typing import Any
+
+import lightning
+import torch
+
+from src.data.module import Data
+
+
+class Whiten(lightning.Callback):
+    """Hands the first `samples` images of the training split, or a few more, as the net sees them to its `whiten`.
+
+    A run that is resumed, or starts from weights, goes on with those it has.
+    """
+
+    def __init__(self, *, samples: int = 5000):
+        if samples < 1:
+            raise ValueError(f"callback.whiten.samples={samples}: at least 1")
+        self.samples = samples
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Whiten where a fit begins; raises ValueError for a net that cannot be."""
+        model: Any = pl_module
+        if stage != "fit" or model.weights is not None:
+            return
+        net, data = model.net, trainer.datamodule  # type: ignore[attr-defined]
+        whiten = getattr(net, "whiten", None)
+        if whiten is None:
+            cure = "choose model=airbench, or remove it by ~callback.whiten"
+            raise ValueError(f"callback=whiten: {type(net).__name__} has no whiten(): {cure}")
+        assert isinstance(data, Data)
+        loader = data.in_order("train", whole=True)
+        batches = islice(loader, -(-self.samples // loader.batch_size))
+        whiten(torch.cat([x_B.cpu() for x_B, _ in batches]))
