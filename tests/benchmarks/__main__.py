@@ -2,6 +2,7 @@
 
 make bench
 make bench ARGS="softmax_regression help --rounds 21 --csv here.csv"
+make bench ARGS="resnet18 alone_resnet18 --accelerator gpu"     both sides there; the ceiling, one batch of noise
 python -m tests.benchmarks profile fashion_dnn trainer.steps_per_call=60     where the microseconds of a step go
 """
 
@@ -29,11 +30,12 @@ from tests.benchmarks.scaling import over_batch_size, over_size
 from tests.benchmarks.shared import second_process
 from tests.benchmarks.speed import over, over_itself
 from tests.benchmarks.startup import answers, first_step
-from tests.benchmarks.task import TRAIN_BATCHES, tasks
+from tests.benchmarks.task import TRAIN_BATCHES, Task, tasks
 from tests.benchmarks.together import over_jobs, over_processes
 from tests.benchmarks.transfer import over_published_transfer
 from tests.benchmarks.whole import UNITS, compare
 
+WHOLE = ("softmax_regression", "fashion_dnn", "fashion_cnn", "resnet18")  # nets that are also measured otherwise
 CALLS = "trainer.steps_per_call=60"  # of 540 batches
 
 
@@ -41,11 +43,14 @@ def main() -> None:
     """Measure the rows that the command line names, or all of them; or profile a net."""
     profiles = sys.argv[1:2] == ["profile"]
     arguments = (profile_parser() if profiles else parser()).parse_args(sys.argv[2:] if profiles else None)
+    if arguments.accelerator == "gpu" and not torch.cuda.is_available():
+        raise SystemExit("error: --accelerator gpu: torch sees none")
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as scratch:
         folder, holds = data_dir(Path(scratch))
         if profiles:
-            task = tasks(folder, steps=arguments.steps)[arguments.net].but(*arguments.overrides)
+            known = tasks(folder, steps=arguments.steps, accelerator=arguments.accelerator)
+            task = known[arguments.net].but(*arguments.overrides)
             Console(width=120, highlight=False).print(profile(task, rounds=arguments.rounds or 5))
             return
         measure(arguments, folder, Path(scratch), holds)
@@ -55,7 +60,13 @@ def measure(arguments: argparse.Namespace, folder: Path, scratch: Path, holds: s
     """Run the rows, show them and write them."""
     load = os.getloadavg()[0]  # what others run on this machine: above 0, two threads wait for each other
     arguments.csv.parent.mkdir(parents=True, exist_ok=True)
-    known = benchmarks(folder, scratch, pictures=arguments.csv.parent, steps=arguments.steps, threads=arguments.threads)
+    known = benchmarks(
+        tasks(folder, steps=arguments.steps, accelerator=arguments.accelerator),
+        scratch,
+        pictures=arguments.csv.parent,
+        steps=arguments.steps,
+        threads=arguments.threads,
+    )
     rows = []
     for name in arguments.rows or known:
         print(f"{name} ...", flush=True)
@@ -67,7 +78,7 @@ def measure(arguments: argparse.Namespace, folder: Path, scratch: Path, holds: s
 
 def parser() -> argparse.ArgumentParser:
     """What the command line takes."""
-    names = list(benchmarks(Path(), Path(), pictures=Path(), steps=None, threads=1))
+    names = list(benchmarks(tasks(Path()), Path(), pictures=Path(), steps=None, threads=1))
     made = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__.splitlines()[0])
     made.add_argument("rows", nargs="*", choices=[*names, []], help="default: all")
     made.add_argument("--csv", type=Path, default=Path("outputs/bench.csv"), help="plots go beside it")
@@ -85,15 +96,16 @@ def profile_parser() -> argparse.ArgumentParser:
 def _shared(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, help="of each row, each with both sides; every row has its own default")
     made.add_argument("--threads", type=int, default=2, help="of torch, on all sides; default: 2")
+    made.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="of both sides, in rows of epochs")
     made.add_argument("--steps", type=int, help="of an epoch at most, to try things out")
     return made
 
 
 def benchmarks(
-    folder: Path, scratch: Path, *, pictures: Path, steps: int | None, threads: int
+    task: dict[str, Task], scratch: Path, *, pictures: Path, steps: int | None, threads: int
 ) -> dict[str, Callable[..., Row]]:
-    """What can be measured, by name; `folder` is where Fashion-MNIST lies."""
-    task = tasks(folder, steps=steps)
+    """What can be measured, by name, of the tasks."""
+    folder = task["fashion_dnn"].data_dir
     softmax, dnn, cnn = task["softmax_regression"], task["fashion_dnn"], task["fashion_cnn"]
     run = partial(compare, data_dir=folder, steps=steps or TRAIN_BATCHES, threads=threads, rounds=3)
     return {
@@ -103,6 +115,7 @@ def benchmarks(
         "softmax_regression": partial(over, "bare loop", softmax, asked=0.38, rounds=21),
         "softmax_calls": partial(over, "bare loop", softmax.but(CALLS), asked=0.60, rounds=21),
         "gate_xor_mlp": partial(over, "bare loop", task["gate_xor_mlp"], asked=0.60, rounds=5),
+        **{f"alone_{net}": partial(over, "net alone", task[net], asked=None, rounds=3) for net in WHOLE},
         "published": partial(over, "published loop", dnn, asked=3.0, rounds=5),
         "plain_dnn": partial(over, "plain Lightning", dnn, asked=4.0, rounds=5),
         "plain_softmax": partial(over, "plain Lightning", softmax, asked=4.0, rounds=5),
@@ -124,11 +137,7 @@ def benchmarks(
         "report": partial(over_runs, 500, asked=1.0, rounds=5),
         "memory_cnn": partial(peak, "fashion_cnn", folder, times=4, rounds=1),
         "memory_dnn": partial(peak, "fashion_dnn", folder, times=4, rounds=1),
-        **{
-            f"whole_{net}_{figure}": partial(run, figure, net, "published loop")
-            for net in ("softmax_regression", "fashion_dnn", "fashion_cnn", "resnet18")
-            for figure in UNITS
-        },
+        **{f"whole_{net}_{figure}": partial(run, figure, net, "published loop") for net in WHOLE for figure in UNITS},
     }
 
 

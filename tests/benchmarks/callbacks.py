@@ -31,7 +31,7 @@ def share_of_epoch(task: Task, *, asked: float, rounds: int) -> Row:
     """Percent of an epoch that predictions, pictures and the HPARAMS row take, once a run."""
     register()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # as conf/hydra/job_logging/run.yaml does
-    settings = [*task.run, "trainer=cpu", "trainer.max_epochs=1"]
+    settings = [*task.run, "trainer.max_epochs=1"]
     with tempfile.TemporaryDirectory() as folder, quiet():
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = plain(compose("train", [*settings, f"run={folder}"]))

@@ -16,7 +16,7 @@ from torchvision.datasets import FashionMNIST
 from torchvision.transforms import Compose, Pad, ToTensor
 
 from src.data.logic_gate import logic_gate
-from tests.benchmarks.task import Task
+from tests.benchmarks.task import CLASSES, Task
 
 Batch = tuple[Tensor, Tensor]
 EVERY = 100  # steps after which the loop on XOR records loss and accuracy, as its experiment does
@@ -43,23 +43,34 @@ class Loop:
             self.optimizer.step()
             if self.after:
                 self.after(step, loss, output_B, target_B)
+        if x_B.is_cuda:
+            torch.cuda.synchronize()  # a run has waited too, when its epoch's scores are there
 
 
 def bare(task: Task) -> Loop:
     """Return the loop over float tensors in memory, with PyTorch's default Adam, or SGD on XOR."""
     net = task.net()
     if task.is_gate:
-        return _gate(net, steps=task.steps)
-    x_NCHW, target_N = in_memory(task)
+        return _gate(net, steps=task.steps, device=task.device)
+    x_NCHW, target_N = (tensor.to(task.device) for tensor in in_memory(task))
     optimizer = torch.optim.Adam(net.parameters())
     batches = lambda: islice(gathered(x_NCHW, target_N, batch_size=task.batch_size), task.steps)  # noqa: E731
     return Loop(net, F.cross_entropy, optimizer, batches)
 
 
+def alone(task: Task) -> Loop:
+    """Return the loop that has but one batch, of noise, on its device, and the quickest Adam: what the net takes."""
+    net, classes = task.net(), torch.randint(CLASSES, (task.batch_size,), device=task.device)
+    x_BCHW = torch.randn(task.batch_size, 1, task.side, task.side, device=task.device)
+    optimizer = torch.optim.Adam(net.parameters(), fused=True)
+    return Loop(net, F.cross_entropy, optimizer, lambda: repeat((x_BCHW, classes), task.steps))
+
+
 def published(task: Task) -> Loop:
     """Return the loop as published: a DataLoader without workers, ToTensor on each sample."""
     net, loader = task.net(), DataLoader(samples(task), batch_size=task.batch_size, shuffle=True)
-    return Loop(net, F.cross_entropy, torch.optim.Adam(net.parameters()), lambda: islice(loader, task.steps))
+    batches = lambda: ((x_B.to(task.device), y_B.to(task.device)) for x_B, y_B in islice(loader, task.steps))  # noqa: E731
+    return Loop(net, F.cross_entropy, torch.optim.Adam(net.parameters()), batches)
 
 
 def samples(task: Task, *, train: bool = True) -> FashionMNIST:
@@ -79,13 +90,13 @@ def in_memory(task: Task, *, train: bool = True) -> Batch:
 
 def gathered(x_NCHW: Tensor, target_N: Tensor, *, batch_size: int) -> Iterator[Batch]:
     """Yield shuffled batches cut out of tensors."""
-    for index_B in torch.randperm(len(target_N)).split(batch_size):
+    for index_B in torch.randperm(len(target_N), device=target_N.device).split(batch_size):
         yield x_NCHW[index_B], target_N[index_B]
 
 
-def _gate(net: nn.Module, *, steps: int) -> Loop:
+def _gate(net: nn.Module, *, steps: int, device: torch.device) -> Loop:
     x_N2, target_N = logic_gate.read("xor", split="train")
-    batch, recorded = (x_N2, target_N.float().unsqueeze(1)), []
+    batch, recorded = (x_N2.to(device), target_N.float().unsqueeze(1).to(device)), []
 
     def record(step: int, loss: Tensor, logit_N1: Tensor, target_N1: Tensor) -> None:
         if step % EVERY == 0:

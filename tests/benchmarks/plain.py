@@ -86,7 +86,9 @@ def plain(task: Task) -> Callable[[], float]:
         clock = Clock()
         limits = {"limit_train_batches": task.steps, "limit_val_batches": 0, "max_epochs": 1}
         with tempfile.TemporaryDirectory() as folder, silence(), quiet():
-            trainer = lightning.Trainer(accelerator="cpu", default_root_dir=folder, callbacks=[clock], **limits)
+            trainer = lightning.Trainer(
+                accelerator=task.accelerator, default_root_dir=folder, callbacks=[clock], **limits
+            )
             trainer.fit(module, loader)
         return clock.seconds
 
@@ -100,7 +102,7 @@ def whole(task: Task, folder: Path, *, epochs: int) -> None:
                for part in (train, val, samples(task, train=False))]  # fmt: skip
     module = Classifier(task.net())
     trainer = lightning.Trainer(
-        accelerator="cpu", max_epochs=epochs, limit_train_batches=task.steps, default_root_dir=folder
+        accelerator=task.accelerator, max_epochs=epochs, limit_train_batches=task.steps, default_root_dir=folder
     )
     trainer.fit(module, *loaders[:2])
     trainer.test(module, loaders[2])

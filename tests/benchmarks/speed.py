@@ -8,7 +8,7 @@ import lightning
 
 from src.callback.checkpoint import Checkpoint
 from src.callback.guard import Guard
-from tests.benchmarks.loops import bare, published
+from tests.benchmarks.loops import alone, bare, published
 from tests.benchmarks.plain import plain
 from tests.benchmarks.row import Row
 from tests.benchmarks.task import Task
@@ -18,6 +18,7 @@ SIDES: dict[str, Callable[[Task], Callable[[], float | None]]] = {
     "bare loop": bare,
     "published loop": published,
     "plain Lightning": plain,
+    "net alone": alone,
 }
 
 

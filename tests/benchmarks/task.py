@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from src.net.fashion_cnn import FashionCNN
@@ -25,7 +26,10 @@ NETS = {
 
 @dataclass(frozen=True)
 class Task:
-    """A net on Fashion-MNIST, in images of `side` pixels, or on the XOR gate, for `steps` of `batch_size` an epoch."""
+    """A net on Fashion-MNIST, in images of `side` pixels, or on the XOR gate, for `steps` of `batch_size` an epoch.
+
+    `accelerator` is the word of `trainer.accelerator`: cpu or gpu.
+    """
 
     name: str
     data_dir: Path
@@ -33,6 +37,7 @@ class Task:
     batch_size: int = 100
     side: int = 28
     overrides: Sequence[str] = ()
+    accelerator: str = "cpu"
 
     @property
     def is_gate(self) -> bool:
@@ -40,13 +45,19 @@ class Task:
         return self.name == "gate_xor_mlp"
 
     @property
+    def device(self) -> torch.device:
+        """Where the loops written by hand run."""
+        return torch.device("cuda" if self.accelerator == "gpu" else self.accelerator)
+
+    @property
     def run(self) -> list[str]:
         """The overrides of a normal run; `overrides` come last."""
+        where = f"trainer.accelerator={self.accelerator}"
         if self.is_gate:
-            return ["experiment=gate_xor_mlp", f"data.passes={self.steps}", *self.overrides]
+            return ["experiment=gate_xor_mlp", where, f"data.passes={self.steps}", *self.overrides]
         data = ["data=fashionmnist", f"data_dir={self.data_dir}", f"data.batch_size={self.batch_size}"]
         size = [f"data.image_size={self.side}", f"trainer.limit_train_batches={self.steps}"]
-        return [f"model={self.name}", *data, *size, *self.overrides]
+        return [f"model={self.name}", where, *data, *size, *self.overrides]
 
     @property
     def samples(self) -> int:
@@ -54,17 +65,17 @@ class Task:
         return self.steps * self.batch_size
 
     def net(self) -> nn.Module:
-        """Return the bare net, untrained."""
+        """Return the bare net, untrained, on its device."""
         if self.is_gate:
-            return MLP((2,), 1, widths=[10, 10, 10], activation="sigmoid")
-        return NETS[self.name]((1, self.side, self.side), CLASSES)  # type: ignore[no-any-return]
+            return MLP((2,), 1, widths=[10, 10, 10], activation="sigmoid").to(self.device)
+        return NETS[self.name]((1, self.side, self.side), CLASSES).to(self.device)  # type: ignore[no-any-return]
 
     def but(self, *overrides: str, **changes: int) -> "Task":
         """Return the same with more overrides and other numbers."""
         return replace(self, overrides=[*self.overrides, *overrides], **changes)  # type: ignore[arg-type]
 
 
-def tasks(data_dir: Path, *, steps: int | None = None) -> dict[str, Task]:
+def tasks(data_dir: Path, *, steps: int | None = None, accelerator: str = "cpu") -> dict[str, Task]:
     """Return every task by name; with `steps` an epoch has no more than these."""
     every = [
         Task("softmax_regression", data_dir),
@@ -73,4 +84,6 @@ def tasks(data_dir: Path, *, steps: int | None = None) -> dict[str, Task]:
         Task("resnet18", data_dir, side=32, steps=150),
         Task("gate_xor_mlp", data_dir, steps=10_001, batch_size=4),
     ]
-    return {task.name: replace(task, steps=min(task.steps, steps or task.steps)) for task in every}
+    return {
+        task.name: replace(task, steps=min(task.steps, steps or task.steps), accelerator=accelerator) for task in every
+    }

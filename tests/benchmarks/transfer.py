@@ -37,7 +37,7 @@ def over_published_transfer(data_dir: Path, *, asked: float, rounds: int) -> Row
 
 def _row(root: Path, scratch: Path, *, asked: float, rounds: int) -> Row:
     turns = Turns(published(root / "catdog" / "train", scratch / "net.pt"))
-    overrides = ["experiment=catdog_feature_extraction", "model.weights=null", f"data_dir={root}"]
+    overrides = ["experiment=catdog_feature_extraction", "model.weights=null", f"data_dir={root}", "trainer=cpu"]
     normal_run([*overrides, "data.val_fraction=0", "data.drop_last=false", "monitor=train/loss", "mode=min"], turns,
                epochs=rounds + 1)  # fmt: skip
     decoding_s = decoding(root / "catdog") / EPOCHS

@@ -84,12 +84,11 @@ class Switched(Turns):
 
 
 def normal_run(overrides: Sequence[str], *first: lightning.Callback, epochs: int) -> None:
-    """Compose and train a run as `src.train` does, on the CPU where `overrides` say nothing, with callbacks `first`."""
+    """Compose and train a run as `src.train` does, with callbacks `first`."""
     register()
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # as conf/hydra/job_logging/run.yaml does
-    where = [] if any(override.startswith("trainer=") for override in overrides) else ["trainer=cpu"]
     with tempfile.TemporaryDirectory() as folder, Path(os.devnull).open("w") as nowhere, quiet():
-        here = [*where, f"trainer.max_epochs={epochs}", f"run={folder}"]
+        here = [f"trainer.max_epochs={epochs}", f"run={folder}"]
         with initialize_config_dir(str(CONF), version_base="1.3"):
             config = plain(compose("train", [*overrides, *here]))
         run_model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))

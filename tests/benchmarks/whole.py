@@ -106,8 +106,7 @@ def _ours(overrides: Sequence[str]) -> None:
     """Train as from the command line."""
     from src.train import main
 
-    where = [] if any(override.startswith("trainer=") for override in overrides) else ["trainer=cpu"]
-    sys.argv = ["src/train.py", *overrides, *where, f"trainer.max_epochs={EPOCHS}"]
+    sys.argv = ["src/train.py", *overrides, f"trainer.max_epochs={EPOCHS}"]
     main()
 
 
