@@ -130,4 +130,4 @@ def _looked_at(folder: Path, names: tuple[str, ...]) -> tuple[Counter[int], bool
                 modes.add(image.mode)
         except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # named when it is decoded
             continue
-    return sides, bool(modes) and modes <= {"1", "L", "LA", "I;16"}
+    return sides, bool(modes) and modes <= {"1", "L", "LA", "I", "I;16"}

@@ -163,13 +163,20 @@ def fit(x_NCHW: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def from_pil(image: Image, channels: int) -> Tensor:
-    """Return uint8 (C, H, W) with one channel, grey, or three, RGB, for a PIL image of any mode.
+    """Return uint8 (C, H, W) with one channel, grey, or three, RGB, for a PIL image.
 
-    An image of 16 bits per pixel loses the lower 8: Pillow would show all above 255 as white.
+    An image of 16 bits per pixel loses the lower 8: Pillow would show all above 255 as white. Raises ValueError for
+    pixels of 32 bits, of which nothing says what white is, but for those that are of 16, as Pillow reads a PGM file.
     """
-    if image.mode.startswith("I;16"):
+    if image.mode == "F" or (image.mode == "I" and not _is_of_16_bits(np.asarray(image))):
+        raise ValueError(f"pixels of 32 bits, mode {image.mode}, do not say what is white: save it with 8 or 16 bits")
+    if image.mode.startswith("I"):
         image = fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     return F.pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))
+
+
+def _is_of_16_bits(pixels_HW: np.ndarray) -> bool:
+    return bool(pixels_HW.min() >= 0 and 255 < pixels_HW.max() <= 65535)
 
 
 def with_channels(image: Image | Tensor, channels: int) -> Tensor:

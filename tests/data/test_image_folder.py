@@ -4,6 +4,7 @@ import logging
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -115,11 +116,41 @@ def test_a_coloured_file_is_grey_where_that_is_asked(tmp_path, suffix):
     assert decoded(tmp_path / f"grey.{suffix}", channels=1).shape == (1, 9, 9)
 
 
-def test_sixteen_bits_per_pixel_become_eight(tmp_path):
-    write(tmp_path)
-    path = tmp_path / "train" / "cat" / "deep.png"
-    Image.new("I;16", (9, 9), 200 << 8).save(path)
-    assert decoded(path, channels=1).unique().tolist() == [200]
+RAMP = Image.linear_gradient("L").resize((64, 64))  # black above, white below
+MODES = ["L/png", "LA/png", "RGB/jpg", "RGBA/webp", "P/gif", "P/png", "CMYK/jpg", "CMYK/tiff", "YCbCr/jpg", "1/bmp"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_picture_of_any_mode_is_the_same_picture(tmp_path, mode, channels):
+    mode, _, suffix = mode.partition("/")
+    path = tmp_path / f"ramp.{suffix}"
+    RAMP.convert("RGB").convert(mode).save(path)
+    wanted_HW = torch.from_numpy(np.asarray(RAMP).copy())
+    for image_HW in decoded(path, channels=channels):
+        band_8, wanted_8 = (x_HW.float().view(8, -1).mean(dim=1) for x_HW in (image_HW, wanted_HW))  # 1 bit: dots
+        assert (band_8 - wanted_8).abs().max() < 8
+
+
+@pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sixteen_bits_per_pixel_become_eight(tmp_path, suffix, channels):
+    pixels_HW, path = np.asarray(RAMP), tmp_path / f"ramp.{suffix}"
+    deep_HW = pixels_HW.astype(np.uint16) * 257
+    if suffix == "pgm":
+        path.write_bytes(b"P5 64 64 65535\n" + deep_HW.astype(">u2").tobytes())
+    else:
+        Image.fromarray(deep_HW).save(path)
+    for image_HW in decoded(path, channels=channels):
+        assert torch.equal(image_HW, torch.from_numpy(pixels_HW.copy()))
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_thirty_two_bits_per_pixel_are_refused_as_nothing_says_what_white_is(tmp_path, dtype):
+    path = tmp_path / "ramp.tiff"
+    Image.fromarray(np.asarray(RAMP).astype(dtype)).save(path)
+    with pytest.raises(ValueError, match=r"ramp\.tiff is no image that can be read \(pixels of 32 bits"):
+        decoded(path, channels=1)
 
 
 def test_a_grey_folder_has_one_channel_and_a_mixed_one_three(tmp_path):
