@@ -27,7 +27,10 @@ class Files:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
-        return decoded(self.paths[index], channels=self.channels)
+        try:
+            return decoded(self.paths[index], channels=self.channels)
+        except ValueError as error:
+            raise ValueError(f"{error}, or set data.on_bad_file=skip") from error.__cause__
 
 
 def decoded(path: str | os.PathLike[str], *, channels: int) -> Tensor:
@@ -47,6 +50,4 @@ def decoded(path: str | os.PathLike[str], *, channels: int) -> Tensor:
         with Image.open(path) as image:
             return from_pil(ImageOps.exif_transpose(image), channels)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow raises any of these
-        raise ValueError(
-            f"{path} is no image that can be read ({error}): replace or remove it, or set data.on_bad_file=skip"
-        ) from error
+        raise ValueError(f"{path} is no image that can be read ({error}): replace or remove it") from error
