@@ -5,7 +5,9 @@ Shapes: B batch, K outputs.
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stderr
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,9 @@ Call = Callable[["Tensor"], "Tensor"]
 METADATA = "metadata.json"  # its name inside a torch_export file
 TOLERANCE = 1e-4  # the largest difference from the net's own outputs
 CHECKED = 64  # samples
+CURE = (
+    "one trace of the net has to do for all inputs: let torch.where choose by values, and let no loop go over a batch"
+)
 OUTPUTS = {"binary": "the logit of the second class", "multiclass": "a logit per class", "regression": "the value"}
 
 
@@ -120,7 +125,7 @@ def export(
     folder.mkdir(parents=True, exist_ok=True)
     path, part = folder / name, folder / f"part.{name}"
     try:
-        call = write(_program(net, x_B, format=format), part, about)
+        call = write(_program(net, x_B, format=format, name=about.get("net", type(net).__name__)), part, about)
         differences = [(call(x_B[:count]) - output_BK[:count]).abs().max().item() for count in (1, len(x_B))]
         difference = max(differences, key=lambda value: (value != value, value))  # NaN above all
         if not difference <= TOLERANCE:
@@ -133,14 +138,15 @@ def export(
     return path, difference
 
 
-def _program(net: "nn.Module", x_B: "Tensor", *, format: str) -> "torch.export.ExportedProgram":
+def _program(net: "nn.Module", x_B: "Tensor", *, format: str, name: str) -> "torch.export.ExportedProgram":
     import torch
 
     two_B = x_B[:2] if len(x_B) > 1 else x_B.expand(2, *x_B.shape[1:])  # a batch of one would count as a constant
     try:
-        return torch.export.export(net.eval(), (two_B,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+        with redirect_stderr(StringIO()):  # where the tracer prints all that it has seen of the net
+            return torch.export.export(net.eval(), (two_B,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     except Exception as error:  # whatever the tracer or the net raises
-        raise ValueError(f"format={format}: {type(net).__name__} cannot be exported: {_reason(error)}") from error
+        raise ValueError(f"format={format}: {name} cannot be exported: {_reason(error)}: {CURE}") from error
 
 
 def _onnx(program: "torch.export.ExportedProgram", path: Path, about: Mapping[str, Any]) -> Call:
@@ -152,7 +158,14 @@ def _onnx(program: "torch.export.ExportedProgram", path: Path, about: Mapping[st
     except ModuleNotFoundError as error:
         raise ValueError(f"format=onnx needs the package {error.name}: pip install -e '.[export]'") from error
     try:
-        written = torch.onnx.export(program, input_names=["x"], output_names=["output"], dynamo=True, verbose=False)
+        written = torch.onnx.export(
+            program,
+            input_names=["x"],
+            output_names=["output"],
+            dynamic_shapes=({0: "batch"},),
+            dynamo=True,
+            verbose=False,
+        )
     except Exception as error:  # an operation that ONNX does not have
         raise ValueError(f"format=onnx: the net cannot be exported: {_reason(error)}") from error
     assert written is not None
@@ -170,7 +183,9 @@ def _torch_export(program: "torch.export.ExportedProgram", path: Path, about: Ma
 
 
 def _reason(error: Exception) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+    """Return the first line of an error, without torch's advice to its own developers."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return first.partition(" For more information")[0].partition(" (unhinted")[0].rstrip(".!")[:300]
 
 
 FORMATS = {"onnx": ("net.onnx", _onnx), "torch_export": ("net.pt2", _torch_export)}

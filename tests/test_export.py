@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from src import export as exporting
+from src.net.served import Served
 from src.run import load
 from tests.conftest import Command
 
@@ -91,6 +92,7 @@ def test_an_onnx_file_labels_the_test_split_in_a_process_that_knows_no_torch(fin
         "session = onnxruntime.InferenceSession('export/net.onnx')\n"
         "classes = json.loads(session.get_modelmeta().custom_metadata_map['classes'])\n"
         "scores = session.run(None, {'x': numpy.load('x.npy')})[0]\n"
+        "assert session.get_inputs()[0].shape[0] == session.get_outputs()[0].shape[0] == 'batch'\n"
         "assert 'torch' not in sys.modules\n"
         "print(*[classes[k] for k in scores.argmax(1)])"
     )
@@ -137,6 +139,14 @@ class Undecided(nn.Module):
         return x_B.flatten(1)[:, :2] if x_B.sum() > 0 else x_B.flatten(1)[:, 1:3]
 
 
+class Sums(nn.Module):
+    """A net whose way depends on a number that it reads out of a tensor; the tracer prints what it has seen of it."""
+
+    def forward(self, x_B: Tensor) -> Tensor:
+        """Return output_BK."""
+        return x_B.flatten(1)[:, :2] * (2 if x_B.sum().item() > 0 else 1)
+
+
 class OneSize(nn.Module):
     """A net that takes batches of four only."""
 
@@ -145,15 +155,20 @@ class OneSize(nn.Module):
         return x_B.reshape(4, -1)[:, :2]
 
 
-@pytest.mark.parametrize("net", [Undecided(), OneSize()], ids=["depends on values", "one batch size"])
+NETS = {"depends on values": Undecided(), "depends on a number": Sums(), "one batch size": OneSize()}
+
+
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
 @pytest.mark.parametrize("format", FORMATS)
-def test_a_net_that_cannot_be_exported_is_one_line_and_leaves_nothing(
-    net: nn.Module, format: str, tmp_path: Path
+def test_a_net_that_cannot_be_exported_is_one_line_with_its_name_and_a_cure_and_leaves_nothing(
+    net: nn.Module, format: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    x_B = torch.rand(4, 1, 4, 4)
-    with pytest.raises(ValueError, match=rf"format={format}: {type(net).__name__} cannot be exported: \S+") as raised:
-        exporting.export(net, x_B, net(x_B), folder=tmp_path, format=format, about={})
+    x_B, served = torch.rand(4, 1, 4, 4), Served(net, torch.tensor(1.0), torch.tensor(0.0))
+    with pytest.raises(ValueError, match=rf"^format={format}: Mine cannot be exported: \w.*torch\.where") as raised:
+        exporting.export(served, x_B, net(x_B), folder=tmp_path, format=format, about={"net": "Mine"})
     assert "\n" not in str(raised.value)
+    assert "TORCH_LOGS" not in str(raised.value)
+    assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
 
 
