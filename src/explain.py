@@ -3,6 +3,7 @@
 Shapes: C channels, H height, W width, K classes.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
@@ -20,22 +21,27 @@ if TYPE_CHECKING:
     from src.data.module import Data
 
 OF_LAYERS = ("feature_maps", "filters", "grad_cam")
+COUNTED = ("feature_maps", "filters")  # of which `n` are shown; the others are of a `target`
 METHODS = (*OF_LAYERS, "saliency", "integrated_gradients", "occlusion")
 MOST_FILTERS = 256  # pictured where n says nothing
 
 
 class View(NamedTuple):
-    """One picture to make: by which method, of which layer (None: the one that suits it), of which image."""
+    """One picture to make: by which method, of which layer (None: the one that suits it), of which image.
+
+    `image` is what to call that.
+    """
 
     method: str
     layer: str | None
     path: Path | None
+    image: str | None = None
 
-    @property
-    def name(self) -> str:
-        """The name of its file."""
-        words = [self.method, self.layer, self.path and self.path.stem]
-        return re.sub(r"[^\w.]+", "_", "_".join(word for word in words if word))
+    def name(self, *, target: str | None, n: int | None) -> str:
+        """Return the name of its file, which says what the picture is of."""
+        first = str(n) if n and self.method in COUNTED else None
+        of_class = None if self.method in COUNTED else target
+        return _clean("_".join(word for word in (self.method, self.layer, first, of_class, self.image) if word))
 
 
 @command("explain", with_run="explain_run")
@@ -54,9 +60,10 @@ def main(cfg: DictConfig) -> None:
     def picture(view: View) -> None:
         view = view._replace(layer=chosen_layer(net, view, data.shape))
         figure = explain(net, data, view, target=cfg.target, n=cfg.n)
+        path = folder / f"{view.name(target=cfg.target, n=cfg.n)}.png"
         folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(folder / f"{view.name}.png", bbox_inches="tight")
-        print(f"picture: {folder / view.name}.png")
+        figure.savefig(path, bbox_inches="tight")
+        print(f"picture: {path}")
 
     with quiet():
         net, data = net_and_data(config)
@@ -90,7 +97,11 @@ def listed(value: object) -> list[Any]:
 
 
 def views(methods: Sequence[str], layers: Sequence[str], source: str | None) -> Iterator[View]:
-    """Yield what to picture; raises ValueError for an unknown method, or where it needs an image and there is none."""
+    """Yield what to picture.
+
+    Raises ValueError for an unknown method, where it needs an image and there is none, and for layers of methods that
+    look at the input.
+    """
     from src.data.samples import image_files
 
     for method in methods:
@@ -100,11 +111,25 @@ def views(methods: Sequence[str], layers: Sequence[str], source: str | None) -> 
             raise ValueError(f"method={method}: no such method: {hint}(choose from {', '.join(METHODS)})")
     if source is None and set(methods) != {"filters"}:
         raise ValueError("input= is missing: give an image, or method=filters, which needs none")
+    if layers and not set(methods) & set(OF_LAYERS):
+        raise ValueError(f"layer={layers[0]}: method={methods[0]} has none: leave it out, or choose {_or(OF_LAYERS)}")
     paths = [] if source is None else image_files(source)
+    names: dict[Path | None, str] = dict(zip(paths, distinct(paths), strict=True))
     for method in methods:
         of_layers: Sequence[str | None] = layers if layers and method in OF_LAYERS else [None]
         of_images: Sequence[Path | None] = [None] if method == "filters" else paths
-        yield from (View(method, layer, path) for layer in of_layers for path in of_images)
+        yield from (View(method, layer, path, names.get(path)) for layer in of_layers for path in of_images)
+
+
+def distinct(paths: Sequence[Path]) -> list[str]:
+    """Return what to call each of the files, each otherwise: by its own name, or with its folders, or with a number."""
+    if not paths:
+        return []
+    root = os.path.commonpath([path.parent for path in paths])
+    short = [_clean(path.stem) for path in paths]
+    long = [_clean(os.path.relpath(path, root)) for path in paths]
+    names = [one if short.count(one) == 1 else whole for one, whole in zip(short, long, strict=True)]
+    return [name if names.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(names)]
 
 
 def chosen_layer(net: "nn.Module", view: View, shape: Sequence[int]) -> str | None:
@@ -181,6 +206,14 @@ def _number(scores: "nn.Module", x_1CHW: "Tensor", classes: Sequence[str] | None
         hint = f"did you mean {near[0]}? " if near else ""
         raise ValueError(f"target={target}: no such class: {hint}(choose from {', '.join(classes or ())})")
     return list(classes or ()).index(target)
+
+
+def _clean(text: str) -> str:
+    return re.sub(r"[^\w.]+", "_", text)
+
+
+def _or(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _size(x_CHW: "Tensor") -> str:

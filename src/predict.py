@@ -158,8 +158,9 @@ def picture(path: Path, shown: Sequence[Said], *, data: "Data", title: str) -> N
 
 
 def file_name(source: str, *, n: int | None) -> str:
-    """Return the name of the files for an input: that of a split, a file or a folder, without unusual characters."""
-    name = re.sub(r"\W+", "_", Path(source).resolve().stem).strip("_") or "files"
+    """Return the name of the files for an input, without unusual characters: that of a split, a file or a pattern."""
+    words = [re.sub(r"\W+", "_", text).strip("_") for text in (Path(source).resolve().stem, source)]
+    name = next(filter(None, words), "files")
     return f"input_{name}" if n is None else f"input_{name}_{n}"
 
 

@@ -167,7 +167,7 @@ def test_a_run_that_trained_is_explained_with_its_own_weights(finished: Path, ex
 def test_a_net_without_a_run_is_explained_without_its_data(explain: Command, cat: Path, tmp_path: Path) -> None:
     ended = explain("model=resnet18", "data=catdog", "data.image_size=64", f"input={cat}", "out=there", "n=5")
     assert (ended.code, ended.err) == (0, "")
-    assert [path.name for path in (tmp_path / "there" / "figures").iterdir()] == ["feature_maps_conv1_cat_1_a.png"]
+    assert [path.name for path in (tmp_path / "there" / "figures").iterdir()] == ["feature_maps_conv1_5_cat_1_a.png"]
     assert {path.name for path in tmp_path.iterdir()} == {cat.name, "there"}
 
 
@@ -206,6 +206,35 @@ def test_what_cannot_be_shown_is_a_line_each_and_the_rest_is_done(
     assert [path.name for path in (run / "figures").glob("f*")] == ["feature_maps_features.1_good.png"]
 
 
+def test_images_of_one_name_and_pictures_of_one_layer_are_files_of_their_own(
+    train: Command, explain: Command, cat: Path, tmp_path: Path
+) -> None:
+    run = train("model=shallow_cnn", UNDRAWN, "trainer.max_epochs=1", "trainer.limit_train_batches=2").run
+    for name in (
+        "a/cat.png",
+        "b/cat.png",
+        "b/dog.png",
+        "b/c_d.png",
+        "b/c d.png",
+        "b/e f.png",
+        "b/e_f.png",
+        "b_e_f.png",
+    ):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "images" / name).write_bytes(cat.read_bytes())
+    assert explain(f"run={run}", "input=images").out.count("picture: ") == 8
+    assert len(list((run / "figures").glob("feature_maps_features.0*.png"))) == 8
+    assert {"feature_maps_features.0_a_cat.png.png", "feature_maps_features.0_dog.png"} <= {
+        path.name for path in (run / "figures").iterdir()
+    }
+    for settings in (("n=2",), ("n=3",), ("method=grad_cam", "target=3"), ("method=grad_cam", "target=4")):
+        before = {path: path.read_bytes() for path in (run / "figures").iterdir()}
+        assert explain(f"run={run}", "input=images/b/dog.png", "layer=features.0", *settings).code == 0
+        after = {path: path.read_bytes() for path in (run / "figures").iterdir()}
+        assert len(after) == len(before) + 1
+        assert before.items() <= after.items()
+
+
 BAD = {
     "no image": (["run=last"], ["input= is missing", "method=filters"]),
     "a method that is none": (
@@ -214,6 +243,10 @@ BAD = {
     ),
     "an image that is not there": (["run=last", "input=x.png"], ["input=x.png", "no such file"]),
     "a net without maps": (["run=last", "input={cat}"], ["no layer of OneLayer", "saliency"]),
+    "a layer for a method of none": (
+        ["run=last", "input={cat}", "method=saliency", "layer=linear"],
+        ["layer=linear: method=saliency has none: leave it out, or choose feature_maps, filters or grad_cam"],
+    ),
     "a class that is none": (["run=last", "input={cat}", "method=saliency", "target=cat"], ["target=cat", "0, 1, 2"]),
     "no channel": (["run=last", "input={cat}", "n=0"], ["n=0", "at least 1"]),
     "nowhere to write": (["input={cat}"], ["out= is missing"]),

@@ -62,6 +62,7 @@ def photos(tmp_path: Path) -> Path:
     (folder / "torn.jpg").write_bytes((folder / "wide.jpg").read_bytes()[:100])
     (folder / "no.png").write_text("no image")
     (folder / "empty.png").touch()
+    (folder / "gone.png").symlink_to("nowhere.png")
     (folder / "notes.txt").write_text("no image, and not said to be one")
     return folder
 
@@ -97,12 +98,12 @@ def test_every_size_and_mode_is_labelled_and_what_cannot_be_read_is_a_row(
     rows = {Path(row["path"]).name: row for row in lines(finished, "my_photos_x")}
     assert set(rows) == {path.name for path in photos.rglob("*.*")} - {"notes.txt"}
     bad = {name for name, row in rows.items() if row["error"]}
-    assert bad == {"torn.jpg", "no.png", "empty.png"}
+    assert bad == {"torn.jpg", "no.png", "empty.png", "gone.png"}
     for name, row in rows.items():
         assert ("label" in row) == (name not in bad)
         assert row["error"] is None or str(row["error"]) in ended.out
     assert rows["three.tiff"]["label"] == label(finished, digit(3))
-    assert "11 samples, 3 that cannot be read" in ended.out
+    assert "12 samples, 4 that cannot be read" in ended.out
 
 
 def test_a_csv_row_and_a_json_line_say_the_same_and_the_probabilities_are_ranked(
@@ -146,12 +147,14 @@ def test_a_name_that_is_no_text_is_escaped(finished: Path, predict: Command, tmp
 
 def test_a_pattern_names_what_it_matches_and_no_more(finished: Path, predict: Command, tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
-    for file in ("b1.png", "b2.png", "c1.png", "deep/b3.png", "deep/er/b4.png"):
+    (tmp_path / "of [a b]").mkdir()
+    for file in ("b1.png", "b2.png", "c1.png", "deep/b3.png", "deep/er/b4.png", "of [a b]/a1.png", "of [a b]/a2.png"):
         digit(0).save(tmp_path / file)
     for pattern, names in {
         "b*.png": ["b1", "b2"],
         "**/b[0-9]*": ["b1", "b2", "b3", "b4"],
         "[bc]1.png": ["b1", "c1"],
+        "of [a b]/*.png": ["a1", "a2"],
     }.items():
         assert predict("run=last", f"input={pattern}", "out=there").code == 0
         (found,) = (tmp_path / "there" / "predictions").glob("*.jsonl")
@@ -159,6 +162,15 @@ def test_a_pattern_names_what_it_matches_and_no_more(finished: Path, predict: Co
         assert sorted(Path(path).stem for path in paths) == names
         for path in found.parent.iterdir():
             path.unlink()
+
+
+def test_each_input_has_files_of_its_own(finished: Path, predict: Command, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    for file in ("here/a.png", "here/b.bmp", "c.png"):
+        digit(0).save(tmp_path / file)
+    for source in ("here", "here/*.png", "here/*.bmp", "*.png", "c.png", "test"):
+        assert predict("run=last", f"input={source}", "out=there").code == 0
+    assert len(list((tmp_path / "there" / "predictions").glob("*.csv"))) == 6
 
 
 def test_one_at_random_is_another_one_each_time_and_has_its_own_label(finished: Path, predict: Command) -> None:

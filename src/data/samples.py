@@ -63,14 +63,21 @@ def image_files(source: str) -> list[Path]:
         return [path]
     if path.is_dir():
         extensions = Image.registered_extensions()
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in extensions and file.is_file())
+        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in extensions and _is_file(file))
         if not found:
             raise ValueError(f"input={source}: no image in this folder: give another, or a pattern such as {source}/*")
         return found
-    found = sorted(Path(name) for name in glob.iglob(source, recursive=True) if os.path.isfile(name))
+    in_folder = os.path.join(glob.escape(str(path.parent)), path.name)  # whose own brackets are no pattern
+    matches = (glob.iglob(pattern, recursive=True) for pattern in (source, in_folder))
+    found = next(filter(None, (sorted(Path(name) for name in names if os.path.isfile(name)) for names in matches)), [])
     if not found:
         raise ValueError(f"input={source}: no such file or folder, and no file that it matches as a pattern")
     return found
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a file, or a link to one that is gone, which is an image that cannot be read."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def readable(text: str) -> str:
@@ -81,8 +88,9 @@ def readable(text: str) -> str:
 
 def _of_split(data: Data, split: str, *, n: int | None) -> Iterator[Samples]:
     if split not in data.splits:
-        others = " or ".join(f"input={other}" for other in SPLITS if other in data.splits)
-        raise ValueError(f"input={split}: these data have no {split} split: give {others}, or image files")
+        others = [f"input={other}" for other in SPLITS if other in data.splits]
+        others += ["image files"] if len(data.shape) == 3 else []
+        raise ValueError(f"input={split}: these data have no {split} split: give {' or '.join(others)}")
     data.setup({"val": "validate", "test": "test"}[split])
     names = data.names(split)
     if not names:
