@@ -1,6 +1,5 @@
 """Sets the first layer of a net from training images, before the first step."""
 
-from itertools import islice
 from typing import Any
 
 import lightning
@@ -10,9 +9,10 @@ from src.data.module import Data
 
 
 class Whiten(lightning.Callback):
-    """Hands the first `samples` images of the training split, or a few more, as the net sees them to its `whiten`.
+    """Hands `samples` images of the training split, or some more, as the net sees them to its `whiten`.
 
-    A run that is resumed, or starts from weights, goes on with those it has.
+    They are evenly chosen: a dataset may have its classes one after the other. A run that is resumed, or starts from
+    weights, goes on with those it has.
     """
 
     def __init__(self, *, samples: int = 5000):
@@ -32,5 +32,6 @@ class Whiten(lightning.Callback):
             raise ValueError(f"callback=whiten: {type(net).__name__} has no whiten(): {cure}")
         assert isinstance(data, Data)
         loader = data.in_order("train", whole=True)
-        batches = islice(loader, -(-self.samples // loader.batch_size))
-        whiten(torch.cat([x_B.cpu() for x_B, _ in batches]))
+        every = max(1, len(loader.sampler.indices_N) // self.samples)
+        loader.sampler.indices_N = loader.sampler.indices_N[::every]
+        whiten(torch.cat([x_B.cpu() for x_B, _ in loader]))

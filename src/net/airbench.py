@@ -29,8 +29,10 @@ class Airbench(nn.Module):
         self.parts = {"head": ["head"]}
         self.tta = tta
         patches = 2 * shape[0] * PATCH**2
+        first = nn.Conv2d(shape[0], patches, PATCH)
+        nn.init.zeros_(first.bias)  # type: ignore[arg-type]  # it has one
         self.features = nn.Sequential(
-            nn.Conv2d(shape[0], patches, PATCH),
+            first,
             nn.GELU(),
             *_block(patches, 64),
             *_block(64, 256),
@@ -78,13 +80,19 @@ class FastBias(nn.BatchNorm2d):
     The parameter is the shift / BIAS_SCALE: its gradient is as much larger, and so is what its change does.
     """
 
+    gain: Tensor
+
     def __init__(self, channels: int):
         super().__init__(channels, eps=1e-12, momentum=0.4, affine=False)
         self.shift = nn.Parameter(torch.zeros(channels))
+        self.register_buffer("gain", torch.ones(channels), persistent=False)
 
     def forward(self, input: Tensor) -> Tensor:
         """Return a map of the same shape (B, C, H, W)."""
-        return super().forward(input) + (BIAS_SCALE * self.shift).to(input.dtype).view(-1, 1, 1)
+        bias_C, momentum = BIAS_SCALE * self.shift, self.momentum or 0.0
+        return F.batch_norm(
+            input, self.running_mean, self.running_var, self.gain, bias_C, self.training, momentum, self.eps
+        )
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:

@@ -33,11 +33,14 @@ def model(net: nn.Module, *, lr: float = 0.01, **settings: Any) -> Multiclass:
     )
 
 
-def test_the_net_sees_the_first_training_images_normalised_and_not_augmented(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("samples", "positions"), [(12, range(0, 36, 3)), (20, range(36)), (5000, range(36))])
+def test_the_net_sees_training_images_evenly_chosen_normalised_and_not_augmented(
+    tmp_path: Path, samples: int, positions: range
+) -> None:
     module, net = data(crop_padding=2, horizontal_flip=True, batch_size=6), Airbench((1, 12, 12), 10)
-    toy.trainer(tmp_path, callbacks=[Whiten(samples=12)]).fit(model(net), module)
+    toy.trainer(tmp_path, callbacks=[Whiten(samples=samples)]).fit(model(net), module)
     expected = Airbench((1, 12, 12), 10)
-    expected.whiten(module.normalize(module.samples("train", range(12))))
+    expected.whiten(module.normalize(module.samples("train", positions)))
     assert torch.equal(net.features[0].weight, expected.features[0].weight)
     assert not net.features[0].weight.requires_grad
 
