@@ -165,18 +165,26 @@ def fit(x_NCHW: Tensor, size: Sequence[int]) -> Tensor:
 def from_pil(image: Image, channels: int) -> Tensor:
     """Return uint8 (C, H, W) with one channel, grey, or three, RGB, for a PIL image.
 
-    An image of 16 bits per pixel loses the lower 8: Pillow would show all above 255 as white. Raises ValueError for
-    pixels of 32 bits, of which nothing says what white is, but for those that are of 16, as Pillow reads a PGM file.
+    An image of 16 bits per pixel loses the lower 8: Pillow would show all above 255 as white. Whole numbers of 32 bits
+    are taken for what they can be, 8 bits or 16, as Pillow reads a PGM file; raises ValueError for others and for
+    fractions, which do not say what white is.
     """
-    if image.mode == "F" or (image.mode == "I" and not _is_of_16_bits(np.asarray(image))):
+    bits = 16 if image.mode.startswith("I;16") else _bits(image)
+    if bits == 32:
         raise ValueError(f"pixels of 32 bits, mode {image.mode}, do not say what is white: save it with 8 or 16 bits")
-    if image.mode.startswith("I"):
+    if bits == 16:
         image = fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     return F.pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))
 
 
-def _is_of_16_bits(pixels_HW: np.ndarray) -> bool:
-    return bool(pixels_HW.min() >= 0 and 255 < pixels_HW.max() <= 65535)
+def _bits(image: Image) -> int:
+    """Return how many bits per channel are used where Pillow keeps 8 or 32."""
+    if image.mode not in ("I", "F"):
+        return 8
+    pixels_HW = np.asarray(image)
+    if image.mode == "F" or pixels_HW.min() < 0 or pixels_HW.max() > 65535:
+        return 32
+    return 16 if pixels_HW.max() > 255 else 8
 
 
 def with_channels(image: Image | Tensor, channels: int) -> Tensor:

@@ -148,7 +148,9 @@ def test_sixteen_bits_per_pixel_become_eight(tmp_path, suffix, channels):
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_thirty_two_bits_per_pixel_are_refused_as_nothing_says_what_white_is(tmp_path, dtype):
     path = tmp_path / "ramp.tiff"
-    Image.fromarray(np.asarray(RAMP).astype(dtype)).save(path)
+    Image.fromarray(
+        (np.asarray(RAMP).astype(np.float64) * (2**23 if dtype is np.int32 else 1 / 255)).astype(dtype)
+    ).save(path)
     with pytest.raises(ValueError, match=r"ramp\.tiff is no image that can be read \(pixels of 32 bits"):
         decoded(path, channels=1)
 
