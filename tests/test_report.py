@@ -248,6 +248,48 @@ def test_runs_with_other_scores_stand_beside_the_rest(make: Made, report: Comman
     assert [row["test/f1 n"] for row in rows(tmp_path)] == ["0", "0", "0", "1"]
 
 
+@pytest.mark.parametrize("fold", ["[seed]", "[seed,optimizer.lr]"])
+def test_runs_that_cannot_be_read_come_last_and_choose_no_monitor(
+    fold: str, make: Made, report: Command, tmp_path: Path
+) -> None:
+    for k in range(3):
+        make(f"b{k}", settings={"optimizer.lr": k + 1}, score=k + 0.5)
+        folder = make(f"a{k}")
+        (folder / "run.json").write_text("{")
+        (folder / ".hydra" / "config.yaml").unlink()
+    report("run=outputs", f"fold={fold}")
+    scored = ["b0 b1 b2"] if "lr" in fold else ["b0", "b1", "b2"]
+    assert [row["runs"] for row in rows(tmp_path)] == [*scored, "a0", "a1", "a2"]
+    assert '"monitor":"val/loss"' in (tmp_path / "outputs" / "report" / "index.html").read_text()
+
+
+def test_what_is_done_comes_before_what_is_not_whatever_it_monitors(
+    make: Made, report: Command, tmp_path: Path
+) -> None:
+    def run(name: str, monitor: str, score: float | None, **fields: Any) -> Path:
+        mode = {"val/loss": "min", "val/f1": "max"}[monitor]
+        settings = {"optimizer.lr": len(list(tmp_path.glob("outputs/*"))) + 1, "monitor": monitor, "mode": mode}
+        return make(name, settings=settings, best={"metric": monitor, "mode": mode, "value": score}, **fields)
+
+    for name, score in {"loss 1": 0.1, "loss 2": 0.2, "loss 3": 0.3, "loss none": None}.items():
+        run(name, "val/loss", score)
+    for name, score in {"f1 2": 0.2, "f1 1": 0.9}.items():
+        run(name, "val/f1", score)
+    for k in range(3):  # none of which outvotes what is done
+        for name, monitor in {f"early {k} f1": "val/f1", f"early {k} loss": "val/loss"}.items():
+            (run(f"damaged {name}", monitor, 0.0) / "run.json").write_text("{")
+            run(f"failed {name}", monitor, 0.0, state="failed")
+            run(f"killed {name}", monitor, 0.0, state="running", ended=None)
+        run(f"pruned {k}", "val/f1", 1.0, state="pruned")
+    run("strange", "val/loss", 0.0, state="?")
+    report("run=outputs")
+    names = [row["runs"] for row in rows(tmp_path)]
+    assert names[:6] == ["loss 1", "loss 2", "loss 3", "loss none", "f1 1", "f1 2"]
+    assert {name.split()[0] for name in names[6:15]} == {"killed", "pruned"}
+    assert {name.split()[0] for name in names[15:21]} == {"failed"}
+    assert {name.split()[0] for name in names[21:]} == {"damaged", "strange"}
+
+
 @pytest.mark.slow
 def test_a_real_sweep_shows_the_models_and_what_was_swept_and_nothing_else(
     train: Command, report: Command, tmp_path: Path

@@ -11,6 +11,7 @@ from src.run.compare.gather import NAMES, Run
 
 OPTIONAL = ("seed", "data.fold")  # folded where they are there
 MISSING = object()  # of a setting that a run does not have; None is a value
+STANDING = {"done": 0, "running": 1, "interrupted": 1, "pruned": 1, "failed": 2}  # of rows; DAMAGED and unknown: last
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Row:
         present = {state: count for state, count in counts.items() if count}
         return ", ".join(f"{present[state]} {state}" if len(present) > 1 else state for state in sorted(present))
 
+    @property
+    def standing(self) -> int:
+        """Where the row stands among others: 0 where a run of it is done, more the less its runs came to."""
+        return min(STANDING.get(run.state, max(STANDING.values()) + 1) for run in self.runs)
+
 
 def score(values: Sequence[float]) -> Score | None:
     """Return mean and sample standard deviation (n - 1) of numbers; one that is not finite makes both so."""
@@ -64,7 +70,8 @@ def score(values: Sequence[float]) -> Score | None:
 def fold(runs: Sequence[Run], keys: Collection[str]) -> list[Row]:
     """Return a row for each group of runs that differ in `keys` only, best first.
 
-    Runs with the commonest monitor come before others. Raises ValueError for a key that no run has.
+    What is done comes before what is unfinished, then what failed, then what is damaged; among each, the monitor that
+    is commonest where there is a score. Raises ValueError for a key that no run has.
     """
     _check(runs, keys)
     groups: dict[Hashable, list[Run]] = {}
@@ -72,8 +79,16 @@ def fold(runs: Sequence[Run], keys: Collection[str]) -> list[Row]:
         kept = tuple((path, str(value)) for path, value in sorted(run.settings.items()) if path not in keys)
         groups.setdefault(kept or run.name, []).append(run)
     rows = [Row(group, _counted(group, keys)) for group in groups.values()]
-    common = Counter(row.monitor for row in rows)
-    return sorted(rows, key=lambda row: (-common[row.monitor], row.monitor, *_rank(row)))
+    common = Counter(row.monitor for row in _voters(rows))
+    monitors = sorted({row.monitor for row in rows}, key=lambda monitor: (-common[monitor], not monitor[0], monitor))
+    return sorted(rows, key=lambda row: (row.standing, monitors.index(row.monitor), *_rank(row)))
+
+
+def _voters(rows: Sequence[Row]) -> list[Row]:
+    """The rows whose monitor counts: those with a score in it, or without any those that came furthest."""
+    scored = [row for row in rows if row.monitor[0] and row.score(f"best {row.monitor[0]}")]
+    furthest = min((row.standing for row in rows), default=0)
+    return scored or [row for row in rows if row.standing == furthest]
 
 
 def _check(runs: Sequence[Run], keys: Collection[str]) -> None:
