@@ -174,6 +174,20 @@ def test_failed_and_half_written_runs_are_rows_that_say_so_and_do_not_count(
     ]
 
 
+def test_a_long_error_is_cut_on_screen_and_page_and_whole_in_its_record(
+    make: Made, report: Command, tmp_path: Path
+) -> None:
+    message = "".join(f"{k:4}" for k in range(375))
+    make("a", state="failed", error={"type": "ValueError", "message": message})
+    shown = f"ValueError: {message}"[:199] + "…"
+    (line,) = (line for line in report("run=outputs").out.splitlines() if line.startswith("a: "))
+    assert line == f"a: failed: {shown}"
+    texts = {name: text.decode() for name, text in written(tmp_path / "outputs").items()}
+    assert json.dumps(shown) in texts["index.html"]
+    assert not any(message[180:220] in text for text in texts.values())
+    assert read(tmp_path / "outputs" / "a")["error"]["message"] == message
+
+
 def test_a_run_is_running_while_a_process_holds_it_and_interrupted_when_none_does(
     make: Made, report: Command, tmp_path: Path
 ) -> None:

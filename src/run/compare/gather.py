@@ -13,6 +13,7 @@ from src.run.record import read
 
 NAMES = ("experiment", "model", "data")  # chosen by name, each of which stands for many settings
 DAMAGED = "damaged"  # the state of a run whose record cannot be read
+LONGEST = 200  # characters of an error; run.json and train.log have it whole
 
 
 @dataclass
@@ -77,7 +78,7 @@ def _run(folder: Path, root: Path) -> Run:
         errors.append(f".hydra/config.yaml cannot be read: {_reason(error, folder)}")
     run = _from_fields(Run(folder, name, DAMAGED, settings=config), fields)
     if errors:
-        run.state, run.error = DAMAGED, printable("; ".join(errors))
+        run.state, run.error = DAMAGED, _short("; ".join(errors))
     return run
 
 
@@ -89,7 +90,7 @@ def _from_fields(run: Run, fields: Mapping[str, Any]) -> Run:
     metric = printable(best.get("metric") or run.settings.get("monitor") or "")
     values = {f"best {metric}": best.get("value"), **_mapping(fields.get("metrics"))}
     run.state = state(run.folder, printable(fields.get("state", DAMAGED)))
-    run.error = printable(f"{error.get('type')}: {error.get('message')}") if error else ""
+    run.error = _short(f"{error.get('type')}: {error.get('message')}") if error else ""
     run.overridden = frozenset(override.partition("=")[0].lstrip("+~") for override in overrides)
     run.names = {name: printable(chosen[name]) for name in NAMES if name in chosen}
     run.tags = tuple(printable(tag) for tag in _list(fields.get("tags")))
@@ -104,6 +105,10 @@ def _from_fields(run: Run, fields: Mapping[str, Any]) -> Run:
 def _reason(error: Exception, folder: Path) -> str:
     """An error without the way to the folder, which differs with where one stands."""
     return str(error).replace(f"{folder}{os.sep}", "").removeprefix("run.json is damaged: ")
+
+
+def _short(error: str) -> str:
+    return printable(error if len(error) <= LONGEST else f"{error[: LONGEST - 1]}…")
 
 
 def _mapping(value: Any) -> dict[str, Any]:
