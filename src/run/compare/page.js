@@ -5,14 +5,18 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#000000", "#f0e442"];
 const DASHES = ["", "7 4", "2 3", "9 3 2 3"];
 const PALE = "#d3d9df";
+const STATE = data.header.length - 1;  // the column
 const hasCurve = (row) => data.rows[row].runs.some((name) => Object.keys(data.runs[name].curves).length);
 const ticked = new Set([...data.rows.keys()].filter(hasCurve).slice(0, COLOURS.length));
+const digits = data.settings.map((_, setting) => enough(data.rows.map((row) => row.settings[setting])));
 let shown = [...data.rows.keys()];
 let order = { column: null, descending: false };
 
 const find = (selector) => document.querySelector(selector);
 const colour = (row) => COLOURS[row % COLOURS.length];
 const dash = (row) => DASHES[Math.floor(row / COLOURS.length) % DASHES.length];
+
+const together = (counts) => counts.replace(/(\d) /g, "$1\u00a0");  // a line ends between the states
 
 function node(parent, tag, attributes = {}, text = null) {
   const space = parent.namespaceURI === "http://www.w3.org/2000/svg" || tag === "svg";
@@ -48,7 +52,8 @@ function head() {
   const line = find("thead tr");
   node(line, "th", { class: "pick", "aria-label": "drawn" });
   data.header.forEach((name, column) => {
-    const cell = node(line, "th", { tabindex: 0, class: data.numeric.includes(column) ? "numeric" : "" }, name);
+    const cell = node(line, "th", { tabindex: 0, class: data.numeric.includes(column) ? "numeric" : "" });
+    name.split(/(?<=[._/])/).forEach((part, k) => cell.append(...(k ? [document.createElement("wbr"), part] : [part])));
     const sort = () => {
       order = { column, descending: order.column === column && !order.descending };
       update();
@@ -64,13 +69,18 @@ function body() {
   for (const k of sorted(shown)) {
     const row = data.rows[k];
     const line = node(list, "tr", { "data-row": k, title: row.runs.join("\n") });
-    const label = node(node(line, "td", { class: "pick" }), "label");
-    const box = node(label, "input", { type: "checkbox", "aria-label": "draw this row" });
+    const pick = node(node(line, "td", { class: "pick" }), "label");
+    const box = node(pick, "input", { type: "checkbox", "aria-label": "draw this row" });
     box.checked = ticked.has(k);
     box.addEventListener("change", () => (box.checked ? ticked.add(k) : ticked.delete(k), draw()));
-    const swatch = node(label, "svg", { class: "swatch", viewBox: "0 0 22 10" });
+    const swatch = node(pick, "svg", { class: "swatch", viewBox: "0 0 22 10" });
     node(swatch, "path", { d: "M0,5H22", stroke: colour(k), "stroke-width": 3, "stroke-dasharray": dash(k) });
-    row.cells.forEach(([text, value], column) => node(line, "td", { class: style(k, column, text, value) }, text));
+    row.cells.forEach(([text, value], column) => {
+      const isLong = column < digits.length && value !== null && text.length > 10;
+      const short = isLong ? label(value, digits[column]) : column === STATE ? together(text) : text;
+      const cell = node(line, "td", { class: style(k, column, text, value) }, short);
+      if (isLong) cell.title = text;
+    });
   }
   [...find("thead tr").children].slice(1).forEach((cell, column) => {
     if (column === order.column) cell.setAttribute("aria-sort", order.descending ? "descending" : "ascending");
@@ -84,7 +94,7 @@ function style(row, column, text, value) {
     data.numeric.includes(column) ? "numeric" : "",
     text === "—" ? "none" : "",
     /NaN|inf| of /.test(text) && data.numeric.includes(column) ? "bad" : "",
-    column === data.header.length - 1 && text !== "done" ? "bad" : "",
+    column === STATE && text !== "done" ? "bad" : "",
     isScore && row === 0 && value !== null ? "best" : "",
   ].join(" ");
 }

@@ -1,6 +1,8 @@
 // Pictures in SVG: axes; curves, settings against a score, and parallel coordinates of the rows in `data`.
 "use strict";
 
+const WIDTH = 1320;  // of the parallel coordinates, where they need no more
+
 // Axes
 
 function scale(values, from, to, log) {
@@ -17,12 +19,13 @@ function scale(values, from, to, log) {
   return { at: (value) => (isLog && value <= 0 ? null : at(value)), ticks: marks, lift: 4 };
 }
 
-function categories(values, from, to) {
-  const names = [...new Set(values.map(String))];
+function categories(values, from, to, most = 18) {
+  const names = [...new Set(values)];
   const place = new Map(names.map((name, k) => [name, k]));
-  const at = (value) => from + ((place.get(String(value)) + 0.5) / names.length) * (to - from);
-  const every = Math.ceil(names.length / 12);
-  return { at, lift: -5, ticks: names.filter((_, k) => k % every === 0).map((name) => [at(name), shorten(name)]) };
+  const at = (value) => from + ((place.get(value) + 0.5) / names.length) * (to - from);
+  const every = Math.ceil(names.length / 12), digits = enough(names);
+  const text = (name) => shorten(typeof name === "number" ? label(name, digits) : name, most);
+  return { at, lift: -5, ticks: names.filter((_, k) => k % every === 0).map((name) => [at(name), text(name)]) };
 }
 
 function ticks(low, high, isLog) {
@@ -40,14 +43,22 @@ function ticks(low, high, isLog) {
   return found;
 }
 
-function label(value) {
-  const isPlain = value === 0 || (Math.abs(value) >= 1e-3 && Math.abs(value) < 1e5);
-  return isPlain ? String(value) : value.toExponential().replace("e+", "e");
+function label(value, digits = 12) {
+  const rounded = Number.isSafeInteger(value) ? value : Number(value.toPrecision(digits));
+  const isPlain = rounded === 0 || (Math.abs(rounded) >= 1e-3 && Math.abs(rounded) < 1e5);
+  return isPlain ? String(rounded) : rounded.toExponential().replace("e+", "e");
+}
+
+// As many significant digits, 4 and more, as keep the numbers apart
+function enough(values) {
+  const numbers = [...new Set(values.filter((value) => typeof value === "number"))];
+  const differ = (digits) => new Set(numbers.map((value) => label(value, digits))).size === numbers.length;
+  return [4, 6, 8, 10, 12, 14, 17].find(differ);
 }
 
 const byName = new Intl.Collator("en", { numeric: true }).compare;
 const ascending = (values) => [...values].sort((a, b) => a - b || byName(String(a), String(b)));
-const shorten = (text) => (text.length > 18 ? `${text.slice(0, 17)}…` : text);
+const shorten = (text, most = 18) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 const spans = (values, factor = 50) => {
   const numbers = values.filter((value) => typeof value === "number");
   return Math.min(...numbers) > 0 && Math.max(...numbers) / Math.min(...numbers) >= factor;
@@ -115,17 +126,28 @@ function drawScatter(svg, score, log) {
   });
 }
 
+// How titles of axes fit above them: level where they have room, else slanted, and at worst in a wider picture
+function titling(names) {
+  const isLevel = names.every((name) => name.length * 7 < Math.min(200, (WIDTH - 200) / (names.length - 1)));
+  const [turn, anchor, above, right] = isLevel ? ["", "middle", 0, 110] : ["rotate(-22)", "start", 75, 190];
+  return { turn, anchor, above, right, width: Math.max(WIDTH, 90 + right + 90 * (names.length - 1)) };
+}
+
 function drawParallel(svg, score) {
   const k = data.scores.indexOf(score);
   const rows = bottomUp().filter((row) => data.rows[row].scores[k]?.[0] != null);
   const axes = data.settings.map((name, s) => ({ name, value: (row) => data.rows[row].settings[s] }));
   axes.push({ name: score, value: (row) => data.rows[row].scores[k][0] });
+  const { turn, anchor, above, right, width } = titling(axes.map((axis) => axis.name));
+  svg.setAttribute("viewBox", `0 ${-above} ${width} ${380 + above}`);
+  svg.style.minWidth = `${0.9 * width}px`;  // a smaller window scrolls, for a text of 11 pixels
+  const apart = (width - 90 - right) / (axes.length - 1), most = Math.min(18, Math.floor(apart / 7));
   axes.forEach((axis, place) => {
     const values = rows.map(axis.value);
-    axis.x = 90 + (place * (1320 - 200)) / (axes.length - 1);
+    axis.x = 90 + place * apart;
     const few = axis.name !== score && new Set(values).size <= 8;  // of a grid: evenly spaced, each with its label
     const isGrid = few || values.some((each) => typeof each === "string");
-    axis.scale = isGrid ? categories(ascending(values), 350, 40) : scale(values, 350, 40, spans(values));
+    axis.scale = isGrid ? categories(ascending(values), 350, 40, most) : scale(values, 350, 40, spans(values));
   });
   const place = (axis, row) => `${axis.x.toFixed(1)},${axis.scale.at(axis.value(row)).toFixed(1)}`;
   for (const row of rows) {
@@ -137,7 +159,9 @@ function drawParallel(svg, score) {
   }
   for (const { x, scale: { ticks: marks, lift }, name } of axes) {
     node(svg, "line", { class: "axis", x1: x, x2: x, y1: 30, y2: 358 });
-    node(svg, "text", { class: "title", x, y: 18, "text-anchor": "middle" }, shorten(name));
+    const place = { transform: `translate(${x},18)${turn}`, "text-anchor": anchor };
+    const title = node(svg, "text", { class: "title", ...place }, shorten(name, 30));
+    node(title, "title", {}, name);
     const halo = { stroke: "#fff", "stroke-width": 3, "paint-order": "stroke" };
     for (const [at, text] of marks) node(svg, "text", { x: x + 6, y: at + lift, ...halo }, text);
   }

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from tests.conftest import Command, Made
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
+Point = tuple[float, float]
 EVIL = "</script><script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 LR = [0.01, 0.1, 0.001, 1.0]
 
@@ -112,6 +114,97 @@ def test_parallel_coordinates_have_an_axis_for_each_setting_and_one_for_the_scor
     titles = [each.text for each in page.find_elements("css selector", "#parallel .title")]
     assert titles == ["model", "data.batch_size", "optimizer.lr", "best val/loss"]
     assert drawn(page, "parallel", "path") == 4
+
+
+SWEPT = {
+    "model.net.hidden_features": (8, 16, 32),
+    "data.batch_size": (16, 32, 64),
+    "data.val_fraction": (0.1, 0.2, 0.30000000000000004),
+    "optimizer.lr": (0.0021505054581090672, 0.26380952869724966, 0.026380952869724966),
+    "optimizer.weight_decay": (363.60737879256806, 1028984.710130272, 9.882619763745957e22),
+    "optimizer.label_smoothing_factor_of_the_loss": (0, 0.1, 0.2),
+    "scheduler.warmup_fraction": (0.8033450541554623, 0.8033461541554623, 0.1),
+    "trainer.max_epochs": (1, 2, 3),
+    "trainer.limit_train_batches": (0.5, 1.0, 0.25),
+    "trainer.gradient_clip_val": (None, 1.0, 2.0),
+}
+
+
+@pytest.fixture
+def wide(browser: "Chrome", make: Made, report: Command, tmp_path: Path) -> "Chrome":
+    """The page over twelve runs that differ in ten settings, with numbers as a random search draws them."""
+    for k in range(12):
+        settings = {path: values[k // (1 + place % 3) % 3] for place, (path, values) in enumerate(SWEPT.items())}
+        settings["optimizer.weight_decay"] *= 1.1**-k  # more than an axis has labels for
+        make(f"a{k:02}", settings=settings, score=0.1 + k / 7, metrics={"val/top5": 10.0 ** (15 + k)})
+    assert report("run=outputs").code == 0
+    browser.get_log("browser")
+    browser.get((tmp_path / "outputs" / "report" / "index.html").as_uri())
+    assert browser.get_log("browser") == []
+    return browser
+
+
+def corners(page: "Chrome", selector: str) -> list[list[Point]]:
+    """The corners of each text on screen, which may be turned; clockwise."""
+    return page.execute_script(  # type: ignore[no-any-return]
+        """return [...document.querySelectorAll(arguments[0])].map((text) => {
+          const { x, y, width, height } = text.getBBox(), matrix = text.getScreenCTM();
+          const ends = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]];
+          return ends.map(([x, y]) => new DOMPoint(x, y).matrixTransform(matrix)).map((at) => [at.x, at.y]);
+        })""",
+        selector,
+    )
+
+
+def meet(one: list[Point], other: list[Point]) -> bool:
+    """Whether two rectangles overlap: no line along a side of either has them on its two sides."""
+    for box in (one, other):
+        for (x, y), (to_x, to_y) in itertools.pairwise(box[:3]):
+            spans = [[(to_x - x) * a + (to_y - y) * b for a, b in each] for each in (one, other)]
+            if max(spans[0]) <= min(spans[1]) or max(spans[1]) <= min(spans[0]):
+                return False
+    return True
+
+
+def test_the_titles_of_ten_settings_stand_apart_and_inside_their_picture(wide: "Chrome") -> None:
+    boxes = corners(wide, "#parallel text.title")
+    assert len(boxes) == len(SWEPT) + 1
+    assert not [pair for pair in itertools.combinations(boxes, 2) if meet(*pair)]
+    picture = wide.find_element("css selector", "#parallel svg").rect
+    for x, y in itertools.chain(*boxes):
+        assert picture["x"] <= x <= picture["x"] + picture["width"]
+        assert picture["y"] <= y + wide.execute_script("return scrollY") <= picture["y"] + picture["height"]
+
+
+def test_numbers_on_axes_are_short_and_tell_values_apart(wide: "Chrome") -> None:
+    labels = [each.text for each in wide.find_elements("css selector", "#parallel text:not(.title)")]
+    assert {"0.1", "0.2", "0.3", "0.2638", "0.02638", "1e23"} <= set(labels)
+    assert {"0.803345", "0.803346"} <= set(labels)
+    assert not [label for label in labels if not re.fullmatch(r"null|[\d.]{1,8}|[\d.]{1,5}e-?\d+", label)]
+
+
+def test_a_power_of_ten_that_no_float_is_has_a_short_label(wide: "Chrome") -> None:
+    choose = wide.find_element("css selector", "#scatter .y")
+    next(each for each in choose.find_elements("tag name", "option") if each.text == "val/top5").click()
+    labels = [each.text for each in wide.find_elements("css selector", "#scatter text[text-anchor=end]")]
+    assert labels == ["1e15", "1e17", "1e19", "1e21", "1e23", "1e25"]
+
+
+def test_ten_settings_leave_the_state_in_sight_and_scroll_in_their_own_box(wide: "Chrome") -> None:
+    seen = """const cell = document.querySelectorAll("td:last-child")[3];
+        const { x, y, width, height } = cell.getBoundingClientRect();
+        return document.elementFromPoint(x + width / 2, y + height / 2) === cell"""
+    assert wide.execute_script(seen)
+    assert wide.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    wide.execute_script("document.querySelector('.scroll').scrollLeft = 1e6")
+    assert wide.execute_script(seen)
+
+
+def test_numbers_with_many_digits_are_short_in_the_table_and_whole_under_the_pointer(wide: "Chrome") -> None:
+    assert set(texts(wide, "optimizer.lr")) == {"0.002151", "0.2638", "0.02638"}
+    assert len(set(texts(wide, "scheduler.warmup_fraction"))) == 3
+    titles = {each.get_attribute("title") for each in wide.find_elements("css selector", "tbody td[title]")}
+    assert {str(value) for value in SWEPT["optimizer.lr"]} <= titles
 
 
 @pytest.mark.parametrize("damage", ["nothing", "no curves", "no record", "no config"])
