@@ -93,15 +93,16 @@ function drawCurves(svg, score, log) {
   const y = scale(lines.flatMap((line) => line.curve[1]), 352, 10, log);
   frame(svg, x, y, ["step", score]);
   for (const { row, run, curve } of lines) {
-    let path = "", pen = "M";
-    curve[0].forEach((step, k) => {
-      const at = curve[1][k] === null ? null : y.at(curve[1][k]);
-      path += at === null ? "" : `${pen}${x.at(step).toFixed(1)},${at.toFixed(1)}`;
-      pen = at === null ? "M" : "L";
-    });
+    const points = curve[0].map((step, k) => [x.at(step), curve[1][k] === null ? null : y.at(curve[1][k])]);
+    const has = (k) => (points[k]?.[1] ?? null) !== null;
+    const seen = [...points.keys()].filter(has);
+    const path = seen.map((k) => `${has(k - 1) ? "L" : "M"}${points[k].map((at) => at.toFixed(1))}`).join("");
     const style = { class: "curve", stroke: colour(row), "stroke-dasharray": dash(row), "data-row": row };
-    const line = node(svg, "path", { d: path, ...style });
-    node(line, "title", {}, `${run}  ${named(row)}`);
+    const alone = seen.filter((k) => !has(k - 1) && !has(k + 1));  // where no line shows them
+    const dot = { r: 4, fill: colour(row), stroke: "#fff", "data-row": row };
+    const made = alone.map((k) => node(svg, "circle", { cx: points[k][0], cy: points[k][1], ...dot }));
+    if (alone.length < seen.length) made.push(node(svg, "path", { d: path, ...style }));
+    made.forEach((each) => node(each, "title", {}, `${run}  ${named(row)}`));
   }
 }
 

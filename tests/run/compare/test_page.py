@@ -207,6 +207,31 @@ def test_numbers_with_many_digits_are_short_in_the_table_and_whole_under_the_poi
     assert {str(value) for value in SWEPT["optimizer.lr"]} <= titles
 
 
+def test_runs_of_one_epoch_open_on_what_they_monitor_with_a_dot_for_each(
+    make: Made, report: Command, browser: "Chrome", tmp_path: Path
+) -> None:
+    for k in range(3):
+        metrics = make(f"a{k}", settings={"optimizer.lr": k + 1}, score=k / 10) / "metrics.csv"
+        lines = [
+            "step,epoch,train/loss,val/loss,test/loss",
+            "50,0,2.0,,",
+            f"81,0,,{k / 10},",
+            "81,0,1.0,,",
+            "81,1,,,3.0",
+        ]
+        metrics.write_text("\n".join(lines))
+    assert report("run=outputs").code == 0
+    browser.get((tmp_path / "outputs" / "report" / "index.html").as_uri())
+    choose = browser.find_element("css selector", "#curves .y")
+    assert choose.get_attribute("value") == "val/loss"
+    assert [each.text for each in choose.find_elements("tag name", "option")] == ["train/loss", "val/loss"]
+    assert (drawn(browser, "curves", "circle"), drawn(browser, "curves", "path")) == (3, 0)
+    heights = {float(each.get_attribute("cy") or 0) for each in browser.find_elements("css selector", "#curves circle")}
+    assert len(heights) == 3
+    choose.find_elements("tag name", "option")[0].click()
+    assert (drawn(browser, "curves", "circle"), drawn(browser, "curves", "path")) == (0, 3)
+
+
 @pytest.mark.parametrize("damage", ["nothing", "no curves", "no record", "no config"])
 def test_a_page_about_one_run_opens_whatever_it_lacks(
     damage: str, make: Made, report: Command, browser: "Chrome", tmp_path: Path
