@@ -106,6 +106,7 @@ def benchmarks(
 ) -> dict[str, Callable[..., Row]]:
     """What can be measured, by name, of the tasks."""
     folder = task["fashion_dnn"].data_dir
+    files = "cifar10_folder" if (folder / "cifar10").is_dir() else "fashionmnist"  # 60,000 of them
     softmax, dnn, cnn = task["softmax_regression"], task["fashion_dnn"], task["fashion_cnn"]
     run = partial(compare, data_dir=folder, steps=steps or TRAIN_BATCHES, threads=threads, rounds=3)
     return {
@@ -133,6 +134,7 @@ def benchmarks(
         "help": partial(answers, ["--help"], asked=0.6, rounds=7),
         "cfg": partial(answers, ["--cfg", "job"], asked=0.6, rounds=7),
         "first_step": partial(first_step, folder, "experiment=fashion_dnn", asked=1.0, rounds=7),
+        "first_step_files": partial(first_step, folder, "model=fashion_dnn", f"data={files}", asked=1.0, rounds=7),
         "second_process": partial(second_process, folder, asked=5.0, rounds=1),
         "report": partial(over_runs, 500, asked=1.0, rounds=5),
         "memory_cnn": partial(peak, "fashion_cnn", folder, times=4, rounds=1),
