@@ -29,15 +29,14 @@ CURVE_POINTS = 281  # of the net's output over its one input
 class Predictions(lightning.Callback):
     """Writes `folder/test.csv` while the test goes on, and the images of its worst `mistakes` to mistakes.npz.
 
-    Where there are two classes or a number to predict, also train.csv and val.csv, of the first `samples` of each.
-    For a number that follows from one number also curve.csv, the net's output over the range of the data. Where several
-    processes share the work, the first one writes what all of them say.
+    Where there are two classes or a number to predict, also train.csv and val.csv, of as many batches as the trainer is
+    limited to. For a number that follows from one number also curve.csv, the net's output over the range of the data.
+    Where several processes share the work, the first one writes what all of them say.
     """
 
-    def __init__(self, folder: str, *, mistakes: int = 25, samples: int = 20_000):
+    def __init__(self, folder: str, *, mistakes: int = 25):
         self.folder = Path(folder)
         self.mistakes = mistakes
-        self.samples = samples
         self._test: Said | None = None
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -100,8 +99,7 @@ class Predictions(lightning.Callback):
         said = Said(self.folder, data, split) if trainer.is_global_zero else None
         with said.table if said else nullcontext():
             limit = getattr(trainer, f"limit_{split}_batches")  # a number, or a share of them
-            most = math.ceil(self.samples / batches.batch_size)
-            wanted = islice(batches.each(), min(limit, most) if isinstance(limit, int) else most)
+            wanted = islice(batches.each(), limit if isinstance(limit, int) else None)
             for number, (x_B, target_B) in enumerate(wanted):
                 rows = _whole(_predict(trainer, module, x_B), target_B, batches, number)
                 if said:

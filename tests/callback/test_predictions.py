@@ -104,6 +104,14 @@ def test_two_classes_keep_train_and_val_too_each_sample_once(train: Command) -> 
         np.testing.assert_allclose(said.probability[:, 1], expected, rtol=1e-6)
 
 
+def test_every_sample_of_a_large_training_set_is_kept(tmp_path: Path) -> None:
+    model = Binary(MLP([4], 1, widths=[3]), outputs=1, loss=BCEWithLogitsLoss(), optimizer=partial(SGD, lr=0.5))
+    trainer = toy.trainer(tmp_path, callbacks=[Predictions(str(tmp_path))])
+    trainer.fit(model, toy.tabular(task="binary", outputs=2, train=50_000, val_fraction=0.5, batch_size=1000))
+    said = [read(tmp_path / f"{split}.csv") for split in ("train", "val")]
+    assert sorted([*said[0].index, *said[1].index]) == list(range(50_000))
+
+
 def test_no_more_of_train_and_val_is_kept_than_the_trainer_may_use(train: Command) -> None:
     few = ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "data.batch_size=16")
     run = train("model=softmax_regression", 'data.classes=["3","8"]', "trainer.max_epochs=1", *few).run
