@@ -92,7 +92,7 @@ def _class_names(folder: Path) -> list[str]:
     if len(names) < 2:
         raise ValueError(
             f"{folder} holds {f'one class, {names[0]}' if names else 'no class'}: "
-            f"put a folder of images per class there, two classes or more"
+            f"put a folder of images per class there, two classes or more, or set data.root=FOLDER"
         )
     return names
 

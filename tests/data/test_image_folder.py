@@ -222,7 +222,7 @@ def test_classes_come_from_the_folders_in_their_order_and_hidden_folders_are_non
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        ([], "holds no class"),
+        ([], "holds no class: .* set data.root=FOLDER"),
         (["cat"], "holds one class, cat: .* two classes or more"),
         (["cat", "dog"], "cat holds no image"),
     ],
