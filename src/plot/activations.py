@@ -26,11 +26,11 @@ SCORES = (2.0, 3.0)  # beside which softmax weighs x
 def activations() -> Figure:
     """Return a panel for each of tanh, hardtanh, sigmoid, ReLU, leaky ReLU and softmax, torch's own."""
     x_N = torch.linspace(-10, 10, 401, dtype=torch.float64)
-    figure = Figure(figsize=(9, 5), layout="constrained")
+    figure = Figure(figsize=(10, 5), layout="constrained")
     panels = figure.subplots(2, 3)
     for (name, function), axis in zip(ACTIVATIONS.items(), panels.flat, strict=False):
         axis.plot(x_N, function(x_N), color=BLUE)
-        axis.set_title(name)
+        axis.set(title=name, ylabel="f(x)")
         for x, offset in MARKED.get(name, {}).items():
             y = function(torch.tensor(x, dtype=torch.float64)).item()
             axis.plot(x, y, "o", color=VERMILION, markersize=4)
@@ -58,5 +58,5 @@ def _softmax(axis: Axes, x_N: Tensor) -> None:
             textcoords="offset points",
             fontsize=7,
         )
-    axis.set_title("softmax of (x, 2, 3)")
+    axis.set(title="softmax of (x, 2, 3)", ylabel="share")
     axis.legend(frameon=False, fontsize=7, loc="center left")

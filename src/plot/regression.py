@@ -3,6 +3,7 @@
 Shapes: N samples, G points of a curve.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -26,7 +27,7 @@ def fit(
 
     Predictions are crosses. `axes` say what the input and the target are, with units.
     """
-    figure, upper, lower = _panels(axes[0])
+    figure, upper, lower = _panels(axes[0], target=axes[1])
     upper.plot(*curve, color=BLACK, linewidth=1.2, label="the net's output")
     for split, (target_N, prediction_N) in fitted.items():
         upper.plot(input_N[split], target_N, "o", color=SPLIT[split], label=f"{split}: points")
@@ -45,7 +46,7 @@ def agreement(fitted: Mapping[str, Fitted], *, target: str) -> Figure:
 
     `target` says what the target is, with its unit.
     """
-    figure, upper, lower = _panels(f"target: {target}")
+    figure, upper, lower = _panels(f"target: {target}", target=target)
     ends = [min(target_N.min() for target_N, _ in fitted.values()), max(t.max() for t, _ in fitted.values())]
     upper.plot(ends, ends, color=BLACK, linewidth=1.2, label="prediction = target")
     for split, (target_N, prediction_N) in fitted.items():
@@ -57,11 +58,12 @@ def agreement(fitted: Mapping[str, Fitted], *, target: str) -> Figure:
     return figure
 
 
-def _panels(input_name: str) -> tuple[Figure, Axes, Axes]:
+def _panels(input_name: str, *, target: str) -> tuple[Figure, Axes, Axes]:
     figure = Figure(figsize=(7, 6), dpi=120)
     upper, lower = figure.subplots(2, sharex=True)
     lower.axhline(0, color=BLACK, linewidth=0.8)
-    lower.set(xlabel=input_name, ylabel="target - prediction")
+    unit = re.search(r" \([^()]+\)$", target)  # °C, of a temperature (°C)
+    lower.set(xlabel=input_name, ylabel=f"target - prediction{unit[0] if unit else ''}")
     for panel in (upper, lower):
         panel.grid(alpha=0.3)
     return figure, upper, lower

@@ -34,6 +34,7 @@ def test_the_activations_are_drawn_over_the_published_range_and_through_the_publ
     assert [curves["hardtanh"][x] for x in (-10, -0.5, 0.5, 10)] == [-1, -0.5, 0.5, 1]
     assert [round(curves["sigmoid"][x], 6) for x in (-2, 0)] == [round(1 / (1 + math.e**2), 6), 0.5]
     assert [curves["ReLU"][x] for x in (-10, 10)] == [0, 10]
+    assert all(axis.get_xlabel() and axis.get_ylabel() for axis in activations().axes)
     assert [curves["leaky ReLU, slope 0.1"][x] for x in (-10, 10)] == [-1, 10]
 
 

@@ -227,6 +227,7 @@ def test_a_fit_shows_points_predictions_as_crosses_the_curve_and_what_is_left() 
     assert next(line for line in figure.axes[0].lines if line.get_label() == "train: predictions").get_marker() == "x"
     np.testing.assert_array_equal(figure.axes[1].lines[-1].get_ydata(), [1, -2])
     assert (figure.axes[0].get_ylabel(), figure.axes[1].get_xlabel()) == ("height (m)", "reading (V)")
+    assert figure.axes[1].get_ylabel() == "target - prediction (m)"
 
 
 def test_agreement_puts_what_is_right_on_the_diagonal() -> None:
@@ -236,3 +237,4 @@ def test_agreement_puts_what_is_right_on_the_diagonal() -> None:
     np.testing.assert_array_equal(lines(figure)["test: predictions"], (target_N, target_N))
     np.testing.assert_array_equal(lines(figure)["prediction = target"], [[1, 3], [1, 3]])
     np.testing.assert_array_equal(figure.axes[1].lines[-1].get_ydata(), 0)
+    assert figure.axes[1].get_ylabel() == "target - prediction"
