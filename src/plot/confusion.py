@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from src.plot.names import plain, shortened
 from src.plot.room import LABEL, LINE, TICK, label, place, stack, widest
 from src.plot.style import BLUE, VERMILION
 
@@ -24,12 +25,12 @@ def confusion_counts(target_N: np.ndarray, label_N: np.ndarray, classes: int) ->
     return np.bincount(target_N * classes + label_N, minlength=classes**2).reshape(classes, classes)
 
 
-def confusion(count_KK: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Return the confusion matrix: colour is the share of the target's samples, the number how many they are."""
+def confusion(count_KK: np.ndarray, classes: Sequence[str], *, split: str) -> Figure:
+    """Return the confusion matrix of a split: colour is the share of the target's samples, the number how many."""
     K = len(classes)
     share_KK = count_KK / np.maximum(count_KK.sum(axis=1, keepdims=True), 1)
     ticks = range(0, K, -(-K // SHOWN))
-    names = [shortened(classes[tick]) for tick in ticks]
+    names = [plain(shortened(classes[tick])) for tick in ticks]
     side, wide = min(max(3.2, 0.65 * K), 9), widest(names, size=9)
     turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if wide > 0.3 else {}
     tall = (wide + 1.3 * LINE) * math.sin(math.pi / 4) if turned else LINE
@@ -47,19 +48,19 @@ def confusion(count_KK: np.ndarray, classes: Sequence[str]) -> Figure:
     axes.set_xticks(ticks, names, fontsize=9, **turned)
     axes.set_yticks(ticks, names, fontsize=9)
     axes.set(xlabel="label (predicted)", ylabel="target (true)")
-    axes.set_title(f"{np.trace(count_KK):,} of {count_KK.sum():,} right", fontsize=11, y=1)
+    axes.set_title(f"{split}: {np.trace(count_KK):,} of {count_KK.sum():,} right", fontsize=11, y=1)
     return figure
 
 
-def class_accuracy(count_KK: np.ndarray, classes: Sequence[str]) -> Figure:
-    """Return the share of each class that is recognised, the worst on top; of many classes the worst alone."""
+def class_accuracy(count_KK: np.ndarray, classes: Sequence[str], *, split: str) -> Figure:
+    """Return the share of each class of a split that is recognised, the worst on top; of many the worst alone."""
     total_K = count_KK.sum(axis=1)
     share_K = np.diag(count_KK) / np.maximum(total_K, 1)
     there_K = [number for number in np.argsort(share_K, kind="stable") if total_K[number]]
     shown = there_K[:SHOWN]
     figure = Figure(figsize=(7, 1.4 + 0.3 * len(shown)), dpi=100)
     axes = figure.subplots()
-    names = [f"{shortened(classes[number])} ({total_K[number]:,})" for number in shown]
+    names = [f"{plain(shortened(classes[number]))} ({total_K[number]:,})" for number in shown]
     bars = axes.barh(range(len(shown)), share_K[shown], color=BLUE)
     axes.bar_label(bars, [f"{share_K[number]:.1%}" for number in shown], padding=4, fontsize=9, bbox=WHITE)
     axes.set_yticks(range(len(shown)), names, fontsize=9)
@@ -69,13 +70,7 @@ def class_accuracy(count_KK: np.ndarray, classes: Sequence[str]) -> Figure:
     axes.set(xlim=(0, 1.12), xlabel="accuracy per class (samples in brackets)")
     axes.set_xticks(np.linspace(0, 1, 6))
     figure.legend(loc="upper right", fontsize=9)
-    if len(shown) < len(there_K):
-        axes.set_title(f"the {len(shown)} worst of {len(there_K)} classes", loc="left", fontsize=11, y=1)
+    which = f"the {len(shown)} worst of {len(there_K)}" if len(shown) < len(there_K) else f"{len(shown)}"
+    axes.set_title(f"{split}: {which} classes", loc="left", fontsize=11, y=1)
     stack([axes], above=0.4, names=widest(names, size=9))
     return figure
-
-
-def shortened(name: str, length: int = 18) -> str:
-    """Return a name that fits beside an axis, cut where it is longer."""
-    name = name.replace("$", r"\$")  # matplotlib would read mathematics
-    return name if len(name) <= length else f"{name[: length - 1]}…"

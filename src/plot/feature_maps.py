@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 
+from src.plot.names import plain
+
 DPI = 100
 LEAST_TILE, LARGEST_SIDE = 44, 1400  # pixels: of a tile, and of all tiles together
 GAP = 0.07  # of a tile
@@ -76,5 +78,5 @@ def _mosaic(tiles_NHWC: np.ndarray, *, title: str, color_map: str, limits: tuple
     axes.set_yticks(range(0, rows, step), [str(row * columns) for row in range(0, rows, step)])
     axes.tick_params(length=0, labelsize=7, labelcolor="0.4")
     axes.spines[:].set_visible(False)
-    axes.set_title(title.replace("$", r"\$"), fontsize=9, loc="left")
+    axes.set_title(plain(title), fontsize=9, loc="left")
     return figure, axes

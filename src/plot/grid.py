@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
+from src.plot.names import plain, shortened
+
 RIGHT, WRONG, UNKNOWN = "#0072B2", "#D55E00", "#000000"  # Okabe and Ito's blue and vermilion, told apart by everyone
 INCHES, LINE_INCHES = 1.7, 0.16  # a tile's side, the height of a line of text
 LETTERS, TITLE_LETTERS = 21, 11  # that fit above a tile, and in an inch of the title
@@ -37,7 +39,7 @@ def grid(tiles: Sequence[Tile], *, title: str = "") -> Figure:
     tile_height = INCHES + LINE_INCHES * (1 + max(tile.caption.count("\n") for tile in tiles))
     height = rows * tile_height + LINE_INCHES * (1 + len(heading))
     figure = Figure(figsize=(width, height), layout="constrained")
-    figure.suptitle(_plain("\n".join(heading)), fontsize=9)
+    figure.suptitle(plain("\n".join(heading)), fontsize=9)
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()
@@ -45,15 +47,6 @@ def grid(tiles: Sequence[Tile], *, title: str = "") -> Figure:
         image = tile.image_HWC[..., 0] if tile.image_HWC.shape[-1] == 1 else tile.image_HWC
         axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
         mark, color = {None: ("", UNKNOWN), True: ("✓ ", RIGHT), False: ("✗ ", WRONG)}[tile.is_right]
-        caption = "\n".join(_short(line) for line in tile.caption.split("\n"))
-        axes.set_title(mark + _plain(caption), fontsize=8, color=color)
+        caption = "\n".join(shortened(line, LETTERS) for line in tile.caption.split("\n"))
+        axes.set_title(mark + plain(caption), fontsize=8, color=color)
     return figure
-
-
-def _short(line: str) -> str:
-    return line if len(line) <= LETTERS else f"{line[: LETTERS // 2]}…{line[-LETTERS // 2 + 1 :]}"
-
-
-def _plain(text: str) -> str:
-    """Return text in which a dollar is a dollar: between two of them matplotlib reads mathematics."""
-    return text.replace("$", r"\$")

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from src.plot.names import plain
+
 CLIP = 99  # percent: some pixels of a gradient are far above all others, and would leave the rest blank
 
 
@@ -22,7 +24,7 @@ def overlay(image_HWC: np.ndarray, value_HW: np.ndarray, *, title: str) -> Figur
     grey_HW = image_HWC.mean(axis=-1)
     height = 3.0 * value_HW.shape[0] / value_HW.shape[1]
     figure = Figure(figsize=(10, height + 0.7), dpi=110, layout="constrained")
-    figure.suptitle(title.replace("$", r"\$"), fontsize=10)
+    figure.suptitle(plain(title), fontsize=10)
     panels = figure.subplots(1, 3)
     panels[0].imshow(grey_HW if image_HWC.shape[-1] == 1 else image_HWC, cmap="gray", vmin=0, vmax=1)
     shown = panels[1].imshow(value_HW, cmap=color_map, norm=scale)

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.plot.confusion import shortened
+from src.plot.names import plain, shortened
 from src.plot.room import stack
 from src.plot.style import BLACK, SPLIT, WRONG
 
@@ -22,7 +22,7 @@ def predictions(scored: Mapping[str, Scored], classes: Sequence[str]) -> Figure:
     panels = figure.subplots(len(scored), squeeze=False)[:, 0]
     for panel, (split, (target_N, probability_N)) in zip(panels, scored.items(), strict=True):
         _panel(panel, split, target_N, probability_N)
-        panel.set_ylabel(f"probability of {shortened(classes[1])}")
+        panel.set_ylabel(f"probability of {plain(shortened(classes[1]))}")
     panels[-1].set_xlabel("samples, sorted by target and probability")
     stack(list(panels), above=0.32, between=0.3, right=1.5)
     return figure

@@ -116,7 +116,7 @@ def _confusion(said: Predictions | None, kind: str) -> "Figure | None":
         return None
     count_KK = confusion.confusion_counts(said.target, said.prediction, len(said.classes))
     picture = {"confusion": confusion.confusion, "class_accuracy": confusion.class_accuracy}[kind]
-    return picture(count_KK, said.classes)
+    return picture(count_KK, said.classes, split="test")
 
 
 def _mistakes(folder: Path, said: Predictions | None) -> "Figure | None":
@@ -130,7 +130,8 @@ def _mistakes(folder: Path, said: Predictions | None) -> "Figure | None":
     captions = [
         caption(said.classes[said.target[row]], said.classes[said.prediction[row]], said.chosen(row)) for row in row_N
     ]
-    return mistakes(images_NHWC, captions)
+    wrong = (said.target != said.prediction).sum()
+    return mistakes(images_NHWC, captions, title=f"test: the surest {len(row_N)} of {wrong:,} mistakes")
 
 
 def _predictions(found: Mapping[str, Predictions | None]) -> "Figure | None":

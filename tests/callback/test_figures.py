@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 
 from src.run.figures import best_point, draw, points
@@ -45,6 +47,27 @@ def test_the_pictures_are_those_of_the_task(settings: tuple[str, ...], expected:
     assert ended.code == 0, ended.err
     assert pictures(ended.run) | {"mistakes.png"} == expected | {"mistakes.png"}  # a net may make none
     assert "is not drawn" not in (ended.run / "train.log").read_text()
+
+
+def test_pictures_of_the_test_say_so_and_how_many_mistakes_there_are(
+    original: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr("src.run.figures.save", lambda figure, path: drawn.update({path.stem: figure}))
+    draw(original)
+    titles = {
+        name: [text.get_text() for text in figure.findobj(Text) if text.get_text().startswith("test: ")]
+        for name, figure in drawn.items()
+    }
+    with (original / "predictions" / "test.csv").open(newline="") as file:
+        rows = [row["target"] == row["label"] for row in csv.DictReader(file)]
+    wrong = rows.count(False)
+    assert titles == {
+        "curves": [],
+        "confusion": [f"test: {sum(rows)} of {len(rows)} right"],
+        "class_accuracy": ["test: 10 classes"],
+        "mistakes": [f"test: the surest {min(wrong, 25)} of {wrong} mistakes"],
+    }
 
 
 def test_debug_makes_none(train: Command) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.metrics import confusion_matrix, recall_score
 
 from src.plot import style
-from src.plot.confusion import SHOWN, class_accuracy, confusion, confusion_counts, shortened
+from src.plot.confusion import SHOWN, class_accuracy, confusion, confusion_counts
 from src.plot.curves import curves
 from src.plot.mistakes import caption, mistakes
 from src.plot.predictions import predictions
@@ -84,7 +84,7 @@ def test_confusion_counts_are_those_of_scikit_learn(samples: int, classes: int) 
 
 def test_the_confusion_matrix_has_targets_as_rows_and_each_count_in_its_cell() -> None:
     count_KK = np.array([[5, 0, 2], [1, 7, 0], [0, 0, 1234]])
-    figure = confusion(count_KK, ["ant", "bee", "cat"])
+    figure = confusion(count_KK, ["ant", "bee", "cat"], split="test")
     drawn(figure)
     axes = figure.axes[0]
     (picture,) = axes.images
@@ -100,7 +100,7 @@ def test_many_classes_stay_a_picture_of_bounded_size(classes: int) -> None:
     label_N, prediction_N = labels(3000, classes)
     count_KK = confusion_counts(label_N, prediction_N, classes)
     names = [f"class number {number} with a long name" for number in range(classes)]
-    for figure in (confusion(count_KK, names), class_accuracy(count_KK, names)):
+    for figure in (confusion(count_KK, names, split="test"), class_accuracy(count_KK, names, split="test")):
         height, width, _ = drawn(figure).shape
         assert max(height, width) <= 2000
     assert len(figure.axes[0].patches) <= SHOWN
@@ -111,7 +111,7 @@ def test_many_classes_stay_a_picture_of_bounded_size(classes: int) -> None:
 def test_no_name_of_a_class_is_cut_or_lies_on_a_label(name: str, classes: int) -> None:
     count_KK = confusion_counts(*labels(3000, classes), classes) * 1000
     names = [name.format(number) for number in range(classes)]
-    for figure in (confusion(count_KK, names), class_accuracy(count_KK, names)):
+    for figure in (confusion(count_KK, names, split="test"), class_accuracy(count_KK, names, split="test")):
         assert_readable(figure)
 
 
@@ -130,7 +130,7 @@ def test_no_number_is_cut_or_lies_on_a_label(scale: float) -> None:
 
 def test_class_accuracy_is_the_recall_of_each_class_the_worst_on_top() -> None:
     label_N, prediction_N = labels(400, 5)
-    figure = class_accuracy(confusion_counts(label_N, prediction_N, 5), list("abcde"))
+    figure = class_accuracy(confusion_counts(label_N, prediction_N, 5), list("abcde"), split="test")
     drawn(figure)
     expected = recall_score(label_N, prediction_N, average=None)
     widths = [bar.get_width() for bar in figure.axes[0].patches]
@@ -141,7 +141,7 @@ def test_class_accuracy_is_the_recall_of_each_class_the_worst_on_top() -> None:
 
 
 def test_a_class_without_samples_has_no_bar() -> None:
-    figure = class_accuracy(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 2]]), ["a", "b", "c"])
+    figure = class_accuracy(np.array([[3, 1, 0], [0, 0, 0], [0, 0, 2]]), ["a", "b", "c"], split="test")
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["a (4)", "c (2)"]
 
 
@@ -183,7 +183,7 @@ def test_no_curve_is_an_error_that_says_so() -> None:
 @pytest.mark.parametrize(("number", "channels"), [(1, 1), (3, 3), (25, 1)])
 def test_mistakes_show_every_image_with_its_pixels_and_caption(number: int, channels: int) -> None:
     images_NHWC = np.random.default_rng(0).integers(0, 256, (number, 8, 6, channels), dtype=np.uint8)
-    figure = mistakes(images_NHWC, [f"caption {place}" for place in range(number)])
+    figure = mistakes(images_NHWC, [f"caption {place}" for place in range(number)], title="t")
     pictures = figure.axes[0].images
     assert len(pictures) == number
     for picture, image_HWC in zip(pictures, images_NHWC, strict=True):
@@ -196,10 +196,39 @@ def test_a_caption_says_label_probability_and_target() -> None:
     assert caption("Shirt", "Coat", 0.987) == "Coat 98.7%\nis Shirt"
 
 
-def test_names_are_cut_to_fit_and_are_no_mathematics() -> None:
-    assert len(shortened("x" * 100)) == 18
-    figure = confusion(np.eye(2, dtype=int), ["$a", "b$_{"])
-    drawn(figure)
+def test_names_are_no_mathematics() -> None:
+    names = ["$a", "b$_{", "$" * 40]
+    drawn(confusion(np.eye(3, dtype=int), names, split="test"))
+    drawn(mistakes(np.zeros((3, 2, 2, 1), np.uint8), [caption(name, name, 1) for name in names], title="t"))
+
+
+def test_classes_whose_names_begin_alike_are_told_apart_on_every_picture() -> None:
+    names = [f"a_rather_long_class_name_{number}" for number in range(1, SHOWN + 1)]
+    count_KK = np.eye(SHOWN, dtype=int)
+    for figure in (confusion(count_KK, names, split="test"), class_accuracy(count_KK, names, split="test")):
+        assert len({tick.get_text() for tick in figure.axes[0].get_yticklabels()}) == SHOWN
+    for line in zip(*(caption(name, name, 0.5).split("\n") for name in names), strict=True):
+        assert len(set(line)) == SHOWN
+
+
+def test_a_picture_of_labels_says_of_which_split_they_are() -> None:
+    count_KK = np.eye(SHOWN + 1, dtype=int)
+    names = [str(number) for number in range(SHOWN + 1)]
+    assert confusion(count_KK, names, split="val").axes[0].get_title() == "val: 41 of 41 right"
+    assert class_accuracy(count_KK, names, split="val").axes[0].get_title("left") == "val: the 40 worst of 41 classes"
+    few = class_accuracy(count_KK[:2, :2], names[:2], split="val")
+    assert few.axes[0].get_title("left") == "val: 2 classes"
+
+
+@pytest.mark.parametrize("number", [1, 2, 7])
+def test_no_caption_of_a_mistake_and_no_title_is_cut_or_lies_on_another(number: int) -> None:
+    words = [caption("automobile_sports", "Ankle_boot_of_leather", 0.5)] * number
+    figure = mistakes(
+        np.zeros((number, 8, 6, 1), np.uint8), words, title=f"test: the surest {number} of 1,234 mistakes"
+    )
+    assert_readable(figure)
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_binary_predictions_show_every_sample_of_each_split() -> None:
