@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
+    from src.data.batches import Images
     from src.data.module import Data
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ def main(cfg: DictConfig) -> None:
     else:
         raise ValueError(f"figure={figure}: choose from {', '.join(FIGURES)}")
     folder = Path(cfg.run) / "explore" if cfg.run else Path("outputs", "explore", place)
-    store(Path(cfg.out) if cfg.out else folder, figures)
+    with quiet():
+        store(Path(cfg.out) if cfg.out else folder, figures)
 
 
 def implied(overrides: Iterable[str]) -> str:
@@ -102,35 +104,36 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
 def look(data: "Data") -> "dict[str, Figure]":
     """Print the samples per split and the statistics of the channels; draw balance, gallery and a batch.
 
-    The statistics are those of all official training samples as they are stored: of the chosen classes, not resized,
-    with those that are cut off for validation. Each pixel counts the same.
+    The statistics are those of the official training samples as they are stored: of the chosen classes, not resized,
+    with those that are cut off for validation, without those cut off for the test. Each pixel counts the same. Numbers
+    of nodes have none.
     """
     from src.data.look import batch, one_per_class
-    from src.data.statistics import statistics
     from src.plot.balance import balance, histogram
     from src.plot.gallery import gallery
     from src.run.screen import table
 
-    images, target_N = data.originals("train")
-    skips = data.on_bad_file == "skip"
-    mean_C, std_C = statistics(images, scale=data.normalize.scale, skips=skips)
     for split in data.splits:
         data.setup("test" if split == "test" else "fit")
+    images, target_N, trained = data.originals()
+    skips = data.on_bad_file == "skip"
+    lines = to_paste(images, trained, scale=data.normalize.scale, skips=skips) if data.graph is None else []
     targets = {split: data.targets(split) for split in data.splits}
     names = data.classes or []
     table(["class" if names else "", *targets], samples(targets, names))
-    print(f"mean: {pasted(mean_C)}  # of the {len(images):,} training samples, divided by {data.normalize.scale:g}")
-    print(f"std: {pasted(std_C)}")
+    for line in lines:
+        print(line)
     if names:
         counts = {split: target_N.bincount(minlength=len(names)).tolist() for split, target_N in targets.items()}
         figures = {"balance": balance(counts, names)}
     else:
-        figures = {"balance": histogram({split: target_N.numpy() for split, target_N in targets.items()})}
+        figures = {"balance": histogram({split: t_N.numpy() for split, t_N in targets.items()}, target=data.axes[1])}
     if len(data.shape) != 3:
         return figures
     if names:
         chosen = one_per_class(images, target_N, names[:SHOWN], skips=skips)
-        figures["gallery"] = gallery(list(chosen.values()), list(chosen), heading="one training image per class")
+        which = "per class" if len(chosen) == len(names) else f"for {len(chosen)} of {len(names)} classes"
+        figures["gallery"] = gallery(list(chosen.values()), list(chosen), heading=f"one training image {which}")
     x_BCHW, titles = batch(data, BATCH)
     return figures | {"batch": gallery(list(x_BCHW), titles, heading="a training batch, normalisation undone")}
 
@@ -142,6 +145,15 @@ def samples(targets: "Mapping[str, Tensor]", classes: Sequence[str]) -> Iterator
     yield ["samples", *(f"{len(target_N):,}" for target_N in targets.values())]
     for name in () if classes else ("min", "mean", "max"):
         yield [name, *(f"{getattr(target_N, name)():.4g}" if len(target_N) else "" for target_N in targets.values())]
+
+
+def to_paste(images: "Images", splits: Sequence[str], *, scale: float, skips: bool) -> list[str]:
+    """Return mean and std as a data config has them, and of which samples they are."""
+    from src.data.statistics import statistics
+
+    mean_C, std_C = statistics(images, scale=scale, skips=skips)
+    those = f"{len(images):,} training samples ({' and '.join(splits)})"
+    return [f"mean: {pasted(mean_C)}  # of the {those}, divided by {scale:g}", f"std: {pasted(std_C)}"]
 
 
 def pasted(values_C: "Tensor") -> str:

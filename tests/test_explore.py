@@ -13,9 +13,11 @@ from PIL import Image
 from src.callback.rates import Rates
 from src.config.build import build
 from src.data.digits import digits
+from src.data.image_folder import image_folder
 from src.data.look import batch, one_per_class
-from src.data.temperature import READINGS
-from src.explore import implied, plan
+from src.data.module import Data
+from src.data.temperature import READINGS, temperature
+from src.explore import implied, look, plan
 from src.model.multiclass import Multiclass
 from src.run.record import read
 from tests import toy
@@ -52,6 +54,7 @@ def test_the_data_are_counted_measured_and_drawn(explore: Command, tmp_path: Pat
     assert rows["samples"] == ["1,293", "144", "360"]
     pixels = images_NCHW.numpy() / 255
     assert statistics(ended.out) == ([round(pixels.mean(), 4)], [round(pixels.std(), 4)])
+    assert "of the 1,437 training samples (train and val), divided by 255" in ended.out
     folder = tmp_path / "outputs" / "explore" / "digits"
     assert pictures(tmp_path) == {
         str((folder / f"{n}.png").relative_to(tmp_path)) for n in ("balance", "gallery", "batch")
@@ -79,12 +82,13 @@ def test_a_folder_of_images_has_the_statistics_of_its_files_streamed_or_not(
     pixels_NHWC = image_files(tmp_path / "photos") / 255
     ended = explore(
         "data=image_folder", f"data.root={tmp_path}/photos", "data.image_size=16", "data.crop_from=20",
-        f"data.in_memory={in_memory}", "data.val_fraction=0.25", f"out={tmp_path}/a [b], c",
+        f"data.in_memory={in_memory}", "data.val_fraction=0.25", "data.test_fraction=0", f"out={tmp_path}/a [b], c",
     )  # fmt: skip
     assert ended.code == 0, ended.err
     mean, std = statistics(ended.out)
     np.testing.assert_allclose(mean, pixels_NHWC.mean((0, 1, 2)), atol=5.1e-5)
     np.testing.assert_allclose(std, pixels_NHWC.std((0, 1, 2)), atol=5.1e-5)
+    assert "of the 8 training samples (train and val)" in ended.out
     assert "one [a]" in ended.out
     assert pictures(tmp_path / "a [b], c") == {"balance.png", "gallery.png", "batch.png"}
 
@@ -94,10 +98,72 @@ def test_a_file_that_is_no_image_is_named_or_left_out(explore: Command, tmp_path
     (tmp_path / "photos" / "one [a]" / "0.png").write_bytes(b"no image")
     arguments = ("data=image_folder", f"data.root={tmp_path}/photos", "data.labels=['one [a]',two]")
     assert "0.png is no image" in explore(*arguments).error
-    ended = explore(*arguments, "data.on_bad_file=skip")
+    ended = explore(*arguments, "data.on_bad_file=skip", "data.test_fraction=0")
     assert ended.code == 0, ended.err
     mean, _ = statistics(ended.out)
     np.testing.assert_allclose(mean, pixels_NHWC[1:].mean((0, 1, 2)) / 255, atol=5.1e-5)
+
+
+@pytest.mark.parametrize("tree", [(), ("train", "val")])
+@pytest.mark.parametrize("classes", [["one [a]", "two"], ["two", "one [a]"]])
+def test_what_is_cut_off_for_the_test_is_neither_measured_nor_shown(
+    tree: tuple[str, ...], classes: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for folder in tree or ("",):
+        image_files(tmp_path / folder)
+    data = image_folder(
+        root=str(tmp_path), labels=["one [a]", "two"], classes=classes, shape=[3, 10, 8], task="multiclass",
+        official=list(tree) or ["train"], val_fraction=0.25, test_fraction=0.25, split_seed=7,
+        in_memory=False, workers=0,
+    )  # fmt: skip
+    figures = look(data)
+    tests = set(data.names("test"))
+    may_train = {str(path) for path in (tmp_path / "train" if tree else tmp_path).rglob("*.png")} - tests
+    assert (len(tests), len(may_train)) == (2, 6)
+    assert any(Path(name).name in ("0.png", "4.png") for name in tests)  # the first images of the classes
+    pixels_NHWC = np.stack([np.asarray(Image.open(path)) for path in sorted(may_train)])
+    out = capsys.readouterr().out
+    np.testing.assert_allclose(statistics(out)[0], pixels_NHWC.mean((0, 1, 2)) / 255, atol=5.1e-5)
+    assert f"of the 6 training samples ({'train' if tree else 'train and val'}), divided by 255" in out
+    shown = [axis.images[0].get_array() for axis in figures["gallery"].axes]
+    assert len(shown) == 2
+    assert all((pixels_NHWC == image_HWC).all((1, 2, 3)).any() for image_HWC in shown)
+
+
+def test_a_gallery_of_some_classes_says_of_how_many() -> None:
+    assert look(noise(classes=120))["gallery"].get_suptitle() == "one training image for 100 of 120 classes"
+    assert look(noise(classes=2))["gallery"].get_suptitle() == "one training image per class"
+
+
+def noise(*, classes: int) -> Data:
+    """Two grey images of each class."""
+
+    def read(*, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.randint(256, (2 * classes, 1, 2, 2), dtype=torch.uint8), torch.arange(2 * classes) % classes
+
+    return Data(read, shape=[1, 2, 2], classes=[str(n) for n in range(classes)], task="multiclass", val_fraction=0)
+
+
+def test_the_numbers_of_nodes_have_no_statistics(explore: Command) -> None:
+    ended = explore("data=karate")
+    assert ended.code == 0, ended.err
+    assert "Mr. Hi" in ended.out
+    assert "mean:" not in ended.out
+    assert "std:" not in ended.out
+
+
+def test_a_histogram_of_targets_says_what_they_are() -> None:
+    figures = look(temperature(shape=[1], classes=None, task="regression", axes=["V", "°C"], splits=["train", "val"]))
+    assert figures["balance"].axes[0].get_xlabel() == "°C"
+
+
+def test_a_class_name_in_any_script_is_drawn_without_a_word(explore: Command, tmp_path: Path) -> None:
+    image_files(tmp_path / "photos")
+    (tmp_path / "photos" / "two").rename(tmp_path / "photos" / "猫")
+    ended = explore("data=image_folder", f"data.root={tmp_path}/photos")
+    assert ended.code == 0, ended.err
+    assert "Warning" not in ended.err
+    assert "猫" in ended.out
 
 
 def test_numbers_to_predict_have_a_range_and_a_histogram(explore: Command, tmp_path: Path) -> None:

@@ -296,14 +296,16 @@ class Data(lightning.LightningDataModule):
         numbers = self.indices[split].tolist()
         return self.paths(split) or [f"{self._division.source(split)}/{number}" for number in numbers]
 
-    def originals(self, split: str) -> tuple[Images, Tensor]:
-        """Read the samples and targets (N,) of an official split, of the chosen classes, as the dataset stores them.
+    def originals(self) -> tuple[Images, Tensor, list[str]]:
+        """Read the samples and targets (N,) that the official training set has for train and val, and say for which.
 
-        Neither resized nor divided into ours.
+        Of the chosen classes, as the dataset stores them, not resized; those that are cut off for test are left out.
         """
-        images, target_N, chosen_N = self._verified(split)
-        everything = len(chosen_N) == len(target_N)
-        return (images, target_N) if everything else (taken(images, chosen_N), target_N[chosen_N])
+        images, target_N, chosen_N = self._verified("train")
+        parts = self._division.may_train(len(chosen_N))
+        rows_N = chosen_N[torch.cat(list(parts.values())).unique()]
+        everything = len(rows_N) == len(target_N)
+        return *((images, target_N) if everything else (taken(images, rows_N), target_N[rows_N])), list(parts)
 
     def fingerprints(self) -> dict[str, str]:
         """Return the sha256 of the samples and targets of each split read so far; of those that splits share, once."""

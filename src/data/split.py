@@ -37,6 +37,14 @@ class Division:
         """Return the official split that a split is or is cut from."""
         return "train" if self.shared_split or split not in self.official else split
 
+    def may_train(self, samples: int) -> dict[str, Tensor]:
+        """Return which of the `samples` of the official training set are for training and for validation.
+
+        Indices (N,) by split; those that are cut off for the test are in neither.
+        """
+        parts = self.parts("train", samples)
+        return {split: parts[split] for split in ("train", "val") if split in parts and len(parts[split])}
+
     def parts(self, source: str, samples: int) -> dict[str, Tensor]:
         """Return which of the `samples` of an official split go to which of ours: indices (N,) by split.
 
