@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -128,8 +129,12 @@ def distinct(paths: Sequence[Path]) -> list[str]:
     root = os.path.commonpath([path.parent for path in paths])
     short = [_clean(path.stem) for path in paths]
     long = [_clean(os.path.relpath(path, root)) for path in paths]
-    names = [one if short.count(one) == 1 else whole for one, whole in zip(short, long, strict=True)]
-    return [name if names.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(names)]
+    names: list[str] = []
+    for one, whole in zip(short, long, strict=True):
+        name = one if short.count(one) == 1 else whole
+        numbered = (f"{name}_{number}" for number in count(2))
+        names.append(name if name not in names else next(other for other in numbered if other not in names))
+    return names
 
 
 def chosen_layer(net: "nn.Module", view: View, shape: Sequence[int]) -> str | None:

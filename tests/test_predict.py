@@ -148,13 +148,24 @@ def test_a_name_that_is_no_text_is_escaped(finished: Path, predict: Command, tmp
 def test_a_pattern_names_what_it_matches_and_no_more(finished: Path, predict: Command, tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "of [a b]").mkdir()
-    for file in ("b1.png", "b2.png", "c1.png", "deep/b3.png", "deep/er/b4.png", "of [a b]/a1.png", "of [a b]/a2.png"):
+    (tmp_path / "of a").mkdir()
+    for file in (
+        "b1.png",
+        "b2.png",
+        "c1.png",
+        "deep/b3.png",
+        "deep/er/b4.png",
+        "of [a b]/a1.png",
+        "of [a b]/a2.png",
+        "of a/a3.png",
+    ):
         digit(0).save(tmp_path / file)
     for pattern, names in {
         "b*.png": ["b1", "b2"],
         "**/b[0-9]*": ["b1", "b2", "b3", "b4"],
         "[bc]1.png": ["b1", "c1"],
         "of [a b]/*.png": ["a1", "a2"],
+        "of [a b]/**/*.png": ["a1", "a2"],
     }.items():
         assert predict("run=last", f"input={pattern}", "out=there").code == 0
         (found,) = (tmp_path / "there" / "predictions").glob("*.jsonl")
@@ -164,7 +175,9 @@ def test_a_pattern_names_what_it_matches_and_no_more(finished: Path, predict: Co
             path.unlink()
 
 
-def test_each_input_has_files_of_its_own(finished: Path, predict: Command, tmp_path: Path) -> None:
+def test_a_folder_a_pattern_a_file_and_a_split_have_files_of_their_own(
+    finished: Path, predict: Command, tmp_path: Path
+) -> None:
     (tmp_path / "here").mkdir()
     for file in ("here/a.png", "here/b.bmp", "c.png"):
         digit(0).save(tmp_path / file)

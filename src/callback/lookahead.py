@@ -4,6 +4,7 @@ from typing import Any
 
 import lightning
 import torch
+from lightning.pytorch.strategies import FSDPStrategy
 from torch import Tensor
 
 from src.model.schedule import total_steps
@@ -13,7 +14,8 @@ class Lookahead(lightning.Callback):
     """Every `every_n_steps` steps moves slow weights towards the net's, and sets the net to them.
 
     The slow weights keep a share of themselves which rises with the cube of the run's progress, from 0 to `decay`, as
-    published with arXiv:2404.00498. BatchNorm's statistics go with the weights.
+    published with arXiv:2404.00498. BatchNorm's statistics go with the weights. A callback that averages weights comes
+    after it in the list of callbacks.
     """
 
     def __init__(self, *, every_n_steps: int = 5, decay: float = 0.95**5):
@@ -26,6 +28,19 @@ class Lookahead(lightning.Callback):
         self._slow: dict[str, Tensor] = {}
         self._steps = 1
         self._looked = 0  # at this step last
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Refuse calls of several steps that it would look into, and weights that no process has whole."""
+        calls = getattr(trainer, "steps_per_call", 1)
+        if self.every_n_steps % calls:
+            raise ValueError(
+                f"callback.lookahead.every_n_steps={self.every_n_steps}: trainer.steps_per_call={calls} leaves no "
+                f"moment for it: set every_n_steps={calls}, or a multiple"
+            )
+        if isinstance(trainer.strategy, FSDPStrategy):
+            raise ValueError(
+                "callback.lookahead: trainer=fsdp parts the weights: set trainer=ddp, or ~callback.lookahead"
+            )
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begin at the net's own weights, or where a resumed run left the slow ones."""

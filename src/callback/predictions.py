@@ -98,9 +98,7 @@ class Predictions(lightning.Callback):
         batches = data.in_order(split)
         said = Said(self.folder, data, split) if trainer.is_global_zero else None
         with said.table if said else nullcontext():
-            limit = getattr(trainer, f"limit_{split}_batches")  # a number, or a share of them
-            wanted = islice(batches.each(), limit if isinstance(limit, int) else None)
-            for number, (x_B, target_B) in enumerate(wanted):
+            for number, (x_B, target_B) in enumerate(islice(batches.each(), _most(trainer, split))):
                 rows = _whole(_predict(trainer, module, x_B), target_B, batches, number)
                 if said:
                     said.add(*rows)
@@ -114,6 +112,16 @@ class Predictions(lightning.Callback):
             return
         with Table(self.folder / "curve.csv", data.axes) as table:
             table.add(zip(input_G1.flatten().tolist(), prediction_G.tolist(), strict=True))
+
+
+def _most(trainer: lightning.Trainer, split: str) -> int | None:
+    """Return how many batches the trainer is limited to; None where that is all, one that training drops too."""
+    limit: int | float = getattr(trainer, f"limit_{split}_batches")
+    if isinstance(limit, float) and limit == 1:
+        return None
+    if split == "val":
+        return int(sum(trainer.num_val_batches))
+    return int(trainer.num_training_batches) * getattr(trainer, "steps_per_call", 1)
 
 
 class Said:

@@ -1,4 +1,4 @@
-"""Sets the first layer of a net from training images, before the first step."""
+"""Sets the first layer of a net from training images before the first step, and keeps it as it is."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from src.data.module import Data
 class Whiten(lightning.Callback):
     """Hands `samples` images of the training split, or some more, as the net sees them to its `whiten`.
 
-    They are evenly chosen: a dataset may have its classes one after the other. A run that is resumed, or starts from
-    weights, goes on with those it has.
+    What that has set stays as it is. The images are evenly chosen: a dataset may have its classes one after the other.
+    A run that is resumed, or starts from weights, goes on with those it has.
     """
 
     def __init__(self, *, samples: int = 5000):
@@ -23,13 +23,16 @@ class Whiten(lightning.Callback):
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Whiten where a fit begins; raises ValueError for a net that cannot be."""
         model: Any = pl_module
-        if stage != "fit" or model.weights is not None:
+        if stage != "fit":
             return
         net, data = model.net, trainer.datamodule  # type: ignore[attr-defined]
         whiten = getattr(net, "whiten", None)
         if whiten is None:
             cure = "choose model=airbench, or remove it by ~callback.whiten"
             raise ValueError(f"callback=whiten: {type(net).__name__} has no whiten(): {cure}")
+        net.whitening.weight.requires_grad_(False)
+        if model.weights is not None:
+            return
         assert isinstance(data, Data)
         loader = data.in_order("train", whole=True)
         every = max(1, len(loader.sampler.indices_N) // self.samples)

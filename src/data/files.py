@@ -48,6 +48,7 @@ def decoded(path: str | os.PathLike[str], *, channels: int) -> Tensor:
         pass
     try:
         with Image.open(path) as image:
-            return from_pil(ImageOps.exif_transpose(image), channels)
+            bits = 16 if image.format == "PPM" and image.mode == "I" else None  # Pillow makes no 8 bits of these
+            return from_pil(ImageOps.exif_transpose(image), channels, bits=bits)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow raises any of these
         raise ValueError(f"{path} is no image that can be read ({error}): replace or remove it") from error

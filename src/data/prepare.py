@@ -162,14 +162,14 @@ def fit(x_NCHW: Tensor, size: Sequence[int]) -> Tensor:
     return F.center_crop(resize(x_NCHW, covering) if tuple(old) != tuple(covering) else x_NCHW, list(new))
 
 
-def from_pil(image: Image, channels: int) -> Tensor:
+def from_pil(image: Image, channels: int, *, bits: int | None = None) -> Tensor:
     """Return uint8 (C, H, W) with one channel, grey, or three, RGB, for a PIL image.
 
-    An image of 16 bits per pixel loses the lower 8: Pillow would show all above 255 as white. Whole numbers of 32 bits
-    are taken for what they can be, 8 bits or 16, as Pillow reads a PGM file; raises ValueError for others and for
-    fractions, which do not say what white is.
+    An image of 16 bits per pixel loses the lower 8: Pillow would show all above 255 as white. Where nothing says how
+    many `bits` a pixel has, whole numbers of 32 are taken for what they can be, 8 or 16; raises ValueError for others
+    and for fractions, which do not say what white is.
     """
-    bits = 16 if image.mode.startswith("I;16") else _bits(image)
+    bits = bits or _bits(image)
     if bits == 32:
         raise ValueError(f"pixels of 32 bits, mode {image.mode}, do not say what is white: save it with 8 or 16 bits")
     if bits == 16:
@@ -180,7 +180,7 @@ def from_pil(image: Image, channels: int) -> Tensor:
 def _bits(image: Image) -> int:
     """Return how many bits per channel are used where Pillow keeps 8 or 32."""
     if image.mode not in ("I", "F"):
-        return 8
+        return 16 if image.mode.startswith("I;16") else 8
     pixels_HW = np.asarray(image)
     if image.mode == "F" or pixels_HW.min() < 0 or pixels_HW.max() > 65535:
         return 32

@@ -67,9 +67,9 @@ def image_files(source: str) -> list[Path]:
         if not found:
             raise ValueError(f"input={source}: no image in this folder: give another, or a pattern such as {source}/*")
         return found
-    in_folder = os.path.join(glob.escape(str(path.parent)), path.name)  # whose own brackets are no pattern
-    matches = (glob.iglob(pattern, recursive=True) for pattern in (source, in_folder))
-    found = next(filter(None, (sorted(Path(name) for name in names if os.path.isfile(name)) for names in matches)), [])
+    there = next((folder for folder in path.parents if folder.is_dir()), Path())  # its own brackets are no pattern
+    pattern = os.path.join(glob.escape(str(there)), path.relative_to(there))
+    found = sorted(Path(name) for name in glob.iglob(pattern, recursive=True) if os.path.isfile(name))
     if not found:
         raise ValueError(f"input={source}: no such file or folder, and no file that it matches as a pattern")
     return found

@@ -76,7 +76,9 @@ def total_steps(trainer: lightning.Trainer, *, steps_per_call: int = 1) -> int:
     if not trainer.max_epochs or trainer.max_epochs < 0:
         if trainer.max_steps > 0:
             return trainer.max_steps
-        raise ValueError("a schedule needs to know its length: set trainer.max_epochs or trainer.max_steps")
+        raise ValueError(
+            "the schedule, or callback.lookahead, needs the run's length: set trainer.max_epochs or trainer.max_steps"
+        )
     trainer.fit_loop.setup_data()
     per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
     if steps_per_call > 1:

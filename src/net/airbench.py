@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from src.net.flat import flat_features
 
 PATCH = 2  # pixels a side, of what the first layer sees
+AT_ONCE = 128  # images whose patches are in memory
 SCALE = 1 / 9  # of the logits, as published
 BIAS_SCALE = 8  # its square, 64, is by how much faster than other weights the published biases learn
 
@@ -29,22 +30,16 @@ class Airbench(nn.Module):
         self.parts = {"head": ["head"]}
         self.tta = tta
         patches = 2 * shape[0] * PATCH**2
-        first = nn.Conv2d(shape[0], patches, PATCH)
-        nn.init.zeros_(first.bias)  # type: ignore[arg-type]  # it has one
-        self.features = nn.Sequential(
-            first,
-            nn.GELU(),
-            *_block(patches, 64),
-            *_block(64, 256),
-            *_block(256, 256),
-        )
-        flat_features(self.features, shape)  # says so where the image is too small
+        self.whitening = nn.Conv2d(shape[0], patches, PATCH)
+        nn.init.zeros_(self.whitening.bias)  # type: ignore[arg-type]  # it has one
+        self.features = nn.Sequential(nn.GELU(), *_block(patches, 64), *_block(64, 256), *_block(256, 256))
+        flat_features(nn.Sequential(self.whitening, self.features), shape)  # says so where the image is too small
         self.pool = nn.AdaptiveMaxPool2d(1)
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(256, outputs, bias=False))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return logits_BK."""
-        if self.training or not self.tta:
+        if self.head.training or not self.tta:  # where the head alone is trained, the rest is in evaluation
             return self._logits(x_BCHW)
         H, W = x_BCHW.shape[2:]
         padded_BCHW = F.pad(x_BCHW, [1, 1, 1, 1], mode="reflect")
@@ -56,43 +51,38 @@ class Airbench(nn.Module):
         return (self._logits(x_BCHW.flip(3)) + self._logits(x_BCHW)) / 2
 
     def _logits(self, x_BCHW: Tensor) -> Tensor:
-        return self.head(self.pool(self.features(x_BCHW))) * SCALE
+        return self.head(self.pool(self.features(self.whitening(x_BCHW)))) * SCALE
 
     @torch.no_grad()
     def whiten(self, x_NCHW: Tensor, *, eps: float = 5e-4) -> None:
-        """Set and freeze the first layer's weights, so that what it makes of these images' patches is uncorrelated.
+        """Set the first layer's weights so that what it makes of these images' patches is uncorrelated.
 
         They are the eigenvectors of the patches' covariance, each over the root of its eigenvalue + `eps`, and their
         negatives, as what follows keeps little of what is negative.
         """
-        layer = self.features[0]
-        assert isinstance(layer, nn.Conv2d)
-        patches_ND = F.unfold(x_NCHW.double(), PATCH).movedim(1, 2).flatten(0, 1)
-        eigenvalue_D, eigenvector_DD = torch.linalg.eigh(patches_ND.T @ patches_ND / len(patches_ND))
+        total_DD, patches = torch.zeros(()), 0
+        for part_BCHW in x_NCHW.split(AT_ONCE):
+            patch_ND = F.unfold(part_BCHW.double(), PATCH).movedim(1, 2).flatten(0, 1)
+            total_DD, patches = total_DD + patch_ND.T @ patch_ND, patches + len(patch_ND)
+        eigenvalue_D, eigenvector_DD = torch.linalg.eigh(total_DD / patches)
         filters_DD = (eigenvector_DD / (eigenvalue_D + eps).sqrt()).T.flip(0)  # the strongest first
-        layer.weight.copy_(torch.cat([filters_DD, -filters_DD]).view_as(layer.weight))
-        layer.weight.requires_grad_(False)
+        self.whitening.weight.copy_(torch.cat([filters_DD, -filters_DD]).view_as(self.whitening.weight))
 
 
-class FastBias(nn.BatchNorm2d):
+class FastBias(nn.Module):
     """A BatchNorm that shifts and does not scale, whose shift learns faster by BIAS_SCALE squared under SGD.
 
     The parameter is the shift / BIAS_SCALE: its gradient is as much larger, and so is what its change does.
     """
 
-    gain: Tensor
-
     def __init__(self, channels: int):
-        super().__init__(channels, eps=1e-12, momentum=0.4, affine=False)
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, eps=1e-12, momentum=0.4, affine=False)
         self.shift = nn.Parameter(torch.zeros(channels))
-        self.register_buffer("gain", torch.ones(channels), persistent=False)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Return a map of the same shape (B, C, H, W)."""
-        bias_C, momentum = BIAS_SCALE * self.shift, self.momentum or 0.0
-        return F.batch_norm(
-            input, self.running_mean, self.running_var, self.gain, bias_C, self.training, momentum, self.eps
-        )
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return a map of the same shape."""
+        return self.norm(x_BCHW) + (BIAS_SCALE * self.shift).to(x_BCHW.dtype).view(-1, 1, 1)
 
 
 def _block(inputs: int, outputs: int) -> list[nn.Module]:

@@ -85,6 +85,11 @@ def test_batches_without_an_optimizer_step_are_none(tmp_path: Path) -> None:
     assert slow_steps == [3, 6, 9]
 
 
+def test_calls_of_other_lengths_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"every_n_steps=5: trainer\.steps_per_call=3 .* set every_n_steps=3"):
+        fitted(tmp_path, Lookahead(every_n_steps=5), steps_per_call=3)
+
+
 @pytest.mark.parametrize(
     ("settings", "says"), [({"every_n_steps": 0}, "every_n_steps=0"), ({"decay": 1.5}, "decay=1.5")]
 )

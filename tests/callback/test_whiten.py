@@ -41,15 +41,15 @@ def test_the_net_sees_training_images_evenly_chosen_normalised_and_not_augmented
     toy.trainer(tmp_path, callbacks=[Whiten(samples=samples)]).fit(model(net), module)
     expected = Airbench((1, 12, 12), 10)
     expected.whiten(module.normalize(module.samples("train", positions)))
-    assert torch.equal(net.features[0].weight, expected.features[0].weight)
-    assert not net.features[0].weight.requires_grad
+    assert torch.equal(net.whitening.weight, expected.whitening.weight)
+    assert not net.whitening.weight.requires_grad
 
 
 def test_a_test_whitens_nothing(tmp_path: Path) -> None:
     net = Airbench((1, 12, 12), 10)
-    before = net.features[0].weight.clone()
+    before = net.whitening.weight.clone()
     toy.trainer(tmp_path, callbacks=[Whiten()]).test(model(net), data(), verbose=False)
-    assert torch.equal(net.features[0].weight, before)
+    assert torch.equal(net.whitening.weight, before)
 
 
 def test_a_resumed_run_goes_on_with_its_own_layer(tmp_path: Path) -> None:
@@ -57,18 +57,19 @@ def test_a_resumed_run_goes_on_with_its_own_layer(tmp_path: Path) -> None:
     first.fit(model(Airbench((1, 12, 12), 10)), data())
     first.save_checkpoint(path := tmp_path / "one.ckpt")
     checkpoint = torch.load(path, weights_only=True)
-    checkpoint["state_dict"]["net.features.0.weight"].zero_()
+    checkpoint["state_dict"]["net.whitening.weight"].zero_()
     torch.save(checkpoint, path)
     net = Airbench((1, 12, 12), 10)
     toy.trainer(tmp_path, callbacks=[Whiten()], max_epochs=2).fit(model(net), data(), ckpt_path=path)
-    assert not net.features[0].weight.any()
+    assert not net.whitening.weight.any()
 
 
 def test_a_net_that_starts_from_weights_keeps_them(tmp_path: Path) -> None:
     net = Airbench((1, 12, 12), 10)
-    before = net.features[0].weight.clone()
-    toy.trainer(tmp_path, callbacks=[Whiten()]).fit(model(net, lr=0.0, weights="outputs/some/run"), data())
-    assert torch.equal(net.features[0].weight, before)
+    before, features = net.whitening.weight.clone(), net.features[1].weight.clone()
+    toy.trainer(tmp_path, callbacks=[Whiten()]).fit(model(net, weights="outputs/some/run"), data())
+    assert not torch.equal(net.features[1].weight, features)
+    assert torch.equal(net.whitening.weight, before)
 
 
 def test_a_net_that_cannot_be_whitened_is_refused_in_a_line(train: Command) -> None:

@@ -134,8 +134,9 @@ def test_a_picture_of_any_mode_is_the_same_picture(tmp_path, mode, channels):
 
 @pytest.mark.parametrize("suffix", ["png", "tiff", "pgm"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_sixteen_bits_per_pixel_become_eight(tmp_path, suffix, channels):
-    pixels_HW, path = np.asarray(RAMP), tmp_path / f"ramp.{suffix}"
+@pytest.mark.parametrize("darker", [1, 100, 255])
+def test_sixteen_bits_per_pixel_become_eight(tmp_path, suffix, channels, darker):
+    pixels_HW, path = np.asarray(RAMP) // darker, tmp_path / f"ramp.{suffix}"
     deep_HW = pixels_HW.astype(np.uint16) * 257
     if suffix == "pgm":
         path.write_bytes(b"P5 64 64 65535\n" + deep_HW.astype(">u2").tobytes())

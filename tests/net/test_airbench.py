@@ -31,19 +31,38 @@ def test_it_has_the_published_number_of_parameters() -> None:
 def test_what_the_whitened_layer_gives_for_its_images_has_unit_covariance(channels: int) -> None:
     x_NCHW, net = images(channels=channels), Airbench((channels, 12, 12), 10)
     net.whiten(x_NCHW, eps=0.0)
-    layer, D = net.features[0], channels * 4
+    layer, D = net.whitening, channels * 4
     out_ND = F.conv2d(x_NCHW, layer.weight).movedim(1, 3).flatten(0, 2)
     torch.testing.assert_close(out_ND[:, :D], -out_ND[:, D:])
     covariance_DD = out_ND[:, :D].T @ out_ND[:, :D] / len(out_ND)
     torch.testing.assert_close(covariance_DD, torch.eye(D), atol=2e-3, rtol=0)
 
 
-def test_a_whitened_layer_does_not_learn_and_its_bias_does() -> None:
-    net, x_NCHW = Airbench((3, 12, 12), 10), images(4)
+def test_many_images_whiten_as_if_they_were_looked_at_at_once() -> None:
+    x_NCHW, net = images(300), Airbench((3, 12, 12), 10)
     net.whiten(x_NCHW)
-    net(x_NCHW).square().sum().backward()
-    assert net.features[0].weight.grad is None
-    assert net.features[0].bias.grad is not None
+    patches_ND = x_NCHW.double().unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).reshape(-1, 12)
+    eigenvalue_D = torch.linalg.eigvalsh(patches_ND.T @ patches_ND / len(patches_ND)).flip(0)
+    norms_D = net.whitening.weight[:12].double().flatten(1).square().sum(dim=1)
+    torch.testing.assert_close(norms_D, 1 / (eigenvalue_D + 5e-4), rtol=1e-5, atol=0)
+
+
+def test_where_the_head_alone_is_trained_an_image_is_looked_at_once() -> None:
+    net, calls = Airbench((3, 12, 12), 10), []
+    net.features.register_forward_hook(lambda *call: calls.append(call))
+    for mode, passes in ((False, 6), (True, 1)):
+        net.eval()
+        net.head.train(mode)
+        calls.clear()
+        net(images(2))
+        assert len(calls) == passes
+
+
+def test_batch_norm_over_processes_keeps_the_shifts() -> None:
+    names = set(Airbench((3, 12, 12), 10).state_dict())
+    converted = torch.nn.SyncBatchNorm.convert_sync_batchnorm(Airbench((3, 12, 12), 10))
+    assert set(converted.state_dict()) == names
+    assert sum(isinstance(layer, torch.nn.SyncBatchNorm) for layer in converted.modules()) == 6
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.85])
@@ -82,7 +101,7 @@ def test_in_evaluation_it_gives_the_mean_over_six_views() -> None:
 
 
 def test_a_block_begins_by_handing_its_inputs_on() -> None:
-    x_BCHW, layer = torch.randn(2, 64, 5, 5), Airbench((3, 32, 32), 10).features[9]
+    x_BCHW, layer = torch.randn(2, 64, 5, 5), Airbench((3, 32, 32), 10).features[8]
     torch.testing.assert_close(layer(x_BCHW)[:, :64], x_BCHW)
     assert layer.out_channels == 256
 
