@@ -3,6 +3,7 @@
 import csv
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,11 +113,24 @@ def test_every_sample_of_a_large_training_set_is_kept(tmp_path: Path) -> None:
     assert sorted([*said[0].index, *said[1].index]) == list(range(50_000))
 
 
-def test_no_more_of_train_and_val_is_kept_than_the_trainer_may_use(train: Command) -> None:
-    few = ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "data.batch_size=16")
-    run = train("model=softmax_regression", 'data.classes=["3","8"]', "trainer.max_epochs=1", *few).run
-    for split, rows in (("train", 32), ("val", 16)):
-        assert len(read(run / "predictions" / f"{split}.csv").target) == rows
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({"limit_train_batches": 2, "limit_val_batches": 1}, (16, 8)),
+        ({"limit_train_batches": 0.5, "limit_val_batches": 0.5}, (24, 16)),
+        ({"limit_train_batches": 4, "steps_per_call": 2}, (32, 36)),
+        ({}, (54, 36)),
+    ],
+    ids=["a number", "a share", "calls of two steps", "all, with the one that training drops"],
+)
+def test_no_more_of_train_and_val_is_kept_than_the_trainer_may_use(
+    settings: dict[str, Any], rows: tuple[int, int], tmp_path: Path
+) -> None:
+    model = Binary(MLP([4], 1, widths=[3]), outputs=1, loss=BCEWithLogitsLoss(), optimizer=partial(SGD, lr=0.5))
+    trainer = toy.trainer(tmp_path, callbacks=[Predictions(str(tmp_path))], **settings)
+    data = toy.tabular(task="binary", outputs=2, train=90, val_fraction=0.4, batch_size=8, drop_last=True)
+    trainer.fit(model, data)
+    assert tuple(len(read(tmp_path / f"{split}.csv").target) for split in ("train", "val")) == rows
 
 
 def test_train_and_val_are_judged_by_the_best_weights_and_the_fit_is_left_as_it_was(train: Command) -> None:
