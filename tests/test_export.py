@@ -216,9 +216,17 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not (finished / "export").exists()
 
 
-@pytest.mark.slow
+EXPORTED = ("xai_vgg", "resnet18", "googlenet", "airbench", "lenet5", "fashion_cnn", "mlp")
+
+
 @needs_onnx
-@pytest.mark.parametrize("model", ["xai_vgg", "resnet18", "googlenet", "vgg16", "lenet5", "fashion_cnn", "mlp"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(pytest.param(model, marks=pytest.mark.slow) for model in EXPORTED),
+        pytest.param("vgg16", marks=pytest.mark.soak),
+    ],
+)
 def test_every_image_net_is_exported(model: str, train: Command, export: Command) -> None:
     size = {"lenet5": 28, "fashion_cnn": 28, "mlp": 16}.get(model, 64)
     settings = ("trainer.max_epochs=1", "trainer.limit_train_batches=1", "trainer.limit_val_batches=1", "test=false")

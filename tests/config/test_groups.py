@@ -1,6 +1,7 @@
 """Every option of every group, found and not listed: it composes, passes the check and builds; cells are tried."""
 
 import re
+from collections.abc import Iterator
 from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
@@ -147,9 +148,17 @@ def class_folders(config: DictConfig) -> None:
         Image.new("RGB", (32, 32), (20 * number, 0, 0)).save(path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("data", options("data"))
-@pytest.mark.parametrize("model", options("model"))
+TWINS = ("cifar10_folder", "cifar2_folder", "fashionmnist")  # of the shape and the classes of another dataset
+
+
+def cells() -> Iterator[Any]:
+    """Every model on every dataset; what is like another cell but for the reader is for the soak."""
+    for model, data in product(options("model"), options("data")):
+        mark = pytest.mark.soak if data in TWINS and model != "fashion_cnn" else pytest.mark.slow
+        yield pytest.param(model, data, marks=mark, id=f"{model}-{data}")
+
+
+@pytest.mark.parametrize(("model", "data"), list(cells()))
 def test_a_model_trains_on_a_dataset_or_says_what_cures_it_and_then_does(
     model: str, data: str, tmp_path: Path, train: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

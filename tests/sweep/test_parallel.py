@@ -24,6 +24,11 @@ TWO_AT_ONCE = {
 }
 LINE = re.compile(r"\d of \d  ((error: )?job .* in \S+: .*|error: fail_fast.*)")
 each_launcher = pytest.mark.parametrize("launcher", TWO_AT_ONCE.values(), ids=TWO_AT_ONCE)
+SLOW = {"local_gpus": pytest.mark.slow}  # one launcher; the others are for the soak
+one_launcher = pytest.mark.parametrize(
+    "launcher",
+    [pytest.param(words, id=name, marks=SLOW.get(name, pytest.mark.soak)) for name, words in TWO_AT_ONCE.items()],
+)
 
 
 @contextmanager
@@ -73,8 +78,7 @@ def wait_for(text: str, folder: Path, process: subprocess.Popen[str], *, times: 
         time.sleep(0.05)
 
 
-@pytest.mark.slow
-@each_launcher
+@one_launcher
 def test_four_jobs_leave_four_folders_of_the_same_results_and_no_process(
     launcher: tuple[str, ...], train: Command, tmp_path: Path
 ) -> None:
@@ -117,8 +121,7 @@ def test_cores_are_shared_out_among_the_jobs_and_the_record_says_so(launcher: tu
     assert threads == [max(1, joblib.cpu_count() // 2)] * 2
 
 
-@pytest.mark.slow
-@each_launcher
+@one_launcher
 def test_ctrl_c_and_sigterm_end_all_and_the_same_command_goes_on(launcher: tuple[str, ...], tmp_path: Path) -> None:
     jobs = ("model=fashion_dnn", "seed=0,1,2", "trainer.max_epochs=100", "sweep=s", "trainer=cpu")
     for number, code, text in ((signal.SIGINT, 130, "epoch 1 "), (signal.SIGTERM, 143, "goes on from step")):
