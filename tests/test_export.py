@@ -216,7 +216,7 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert not (finished / "export").exists()
 
 
-EXPORTED = ("xai_vgg", "resnet18", "googlenet", "airbench", "lenet5", "fashion_cnn", "mlp")
+EXPORTED = ("xai_vgg", "resnet18", "googlenet", "lenet5", "fashion_cnn", "mlp")
 
 
 @needs_onnx
@@ -224,7 +224,7 @@ EXPORTED = ("xai_vgg", "resnet18", "googlenet", "airbench", "lenet5", "fashion_c
     "model",
     [
         *(pytest.param(model, marks=pytest.mark.slow) for model in EXPORTED),
-        pytest.param("vgg16", marks=pytest.mark.soak),
+        *(pytest.param(model, marks=pytest.mark.soak) for model in ("vgg16", "airbench")),
     ],
 )
 def test_every_image_net_is_exported(model: str, train: Command, export: Command) -> None:
