@@ -301,7 +301,7 @@ class Data(lightning.LightningDataModule):
 
         Of the chosen classes, as the dataset stores them, not resized; those that are cut off for test are left out.
         """
-        images, target_N, chosen_N = self._verified("train")
+        images, target_N, chosen_N = self._read("train")
         parts = self._division.may_train(len(chosen_N))
         rows_N = chosen_N[torch.cat(list(parts.values())).unique()]
         everything = len(rows_N) == len(target_N)

@@ -132,7 +132,8 @@ function hover(event) {
 function start() {
   const all = Object.entries(data.runs).map(([name, run]) => ({ name, ...run }));
   const curves = [...new Set(all.flatMap((run) => Object.keys(run.curves)))].sort();
-  const first = data.monitor && `, done first, then best ${data.monitor}`;
+  const last = data.rows.every((row) => row.cells[STATE][0] === "done") ? "" : ", what is not done last";
+  const first = data.monitor && `, best ${data.monitor} first${last}`;
   find("#count").textContent = `${all.length} runs in ${data.rows.length} rows${first}`;
   options(find("#curves .y"), curves, data.monitor);
   for (const id of ["scatter", "parallel"]) options(find(`#${id} .y`), data.scores, `best ${data.monitor}`);

@@ -58,6 +58,8 @@ def test_the_page_shows_the_rows_best_first_and_no_error(page: "Chrome") -> None
     assert texts(page, "optimizer.lr") == [*(str(lr) for lr in LR), EVIL]
     assert texts(page, "n") == ["2", "2", "2", "2", "0"]
     assert texts(page, "state")[-1] == "failed"
+    count = page.find_element("css selector", "#count").text
+    assert count.endswith("in 5 rows, best val/loss first, what is not done last")
     assert page.get_log("browser") == []
 
 
