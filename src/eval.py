@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from src.config.command import command
+from src.command.entry import command
 
 if TYPE_CHECKING:
     import lightning
@@ -22,10 +22,10 @@ def main(cfg: DictConfig) -> None:
 
     from src.config.build import build
     from src.config.check import plain
+    from src.fit.trainer import alone
     from src.run.folder import checkpoints
     from src.run.quiet import quiet
-    from src.run.screen import table
-    from src.trainer.trainer import alone
+    from src.view.screen import table
 
     folder = Path(cfg.run)
     if cfg.split not in SPLITS:
@@ -51,8 +51,8 @@ def evaluate(
     split: str,
 ) -> list[dict[str, Any]]:
     """Return a row for each checkpoint: its name, epoch and step, the split, and `split/metric` scores."""
-    from src.callback.recorder import scores
-    from src.run.checkpoint import load_weights
+    from src.fit.recorder import scores
+    from src.run.checkpoint_io import load_weights
 
     run = {"val": trainer.validate, "test": trainer.test}[split]
     rows = []

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from src.config.command import command, each
+from src.command.entry import command, each
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -103,7 +103,7 @@ def views(methods: Sequence[str], layers: Sequence[str], source: str | None) -> 
     Raises ValueError for an unknown method, where it needs an image and there is none, and for layers of methods that
     look at the input.
     """
-    from src.data.samples import image_files
+    from src.data.inputs import image_files
 
     for method in methods:
         if method not in METHODS:
@@ -164,7 +164,7 @@ def explain(net: "nn.Module", data: "Data", view: View, *, target: str | None = 
     `n` bounds the number of channels or filters. Raises ValueError, in one line, for what there is no picture of.
     """
     from src.data.files import decoded
-    from src.data.samples import readable
+    from src.data.inputs import readable
     from src.net.layers import filters_of, map_of
     from src.plot.feature_maps import feature_maps, filters
 
@@ -185,7 +185,7 @@ def explain(net: "nn.Module", data: "Data", view: View, *, target: str | None = 
 
 def _attribution(net: "nn.Module", x_1CHW: "Tensor", data: "Data", view: View, *, target: str | None) -> "Figure":
     """Return what the pixels say for a class, laid over the image."""
-    from src.data.samples import readable
+    from src.data.inputs import readable
     from src.net import attribution
     from src.plot.overlay import overlay
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from src.config.command import command
+from src.command.entry import command
 
 if TYPE_CHECKING:
     import lightning
@@ -111,7 +111,7 @@ def look(data: "Data") -> "dict[str, Figure]":
     from src.data.look import batch, one_per_class
     from src.plot.balance import balance, histogram
     from src.plot.gallery import gallery
-    from src.run.screen import table
+    from src.view.screen import table
 
     for split in data.splits:
         data.setup("test" if split == "test" else "fit")
@@ -166,7 +166,7 @@ def plan(
 ) -> "dict[str, Figure]":
     """Draw the learning rate at each optimizer step that `trainer` would take."""
     from src.callback.rates import Rates
-    from src.plot.schedule import schedule
+    from src.plot.learning_rate import schedule
 
     rates = Rates()
     trainer.callbacks = [rates]  # type: ignore[attr-defined]  # Lightning sets it without declaring it
@@ -183,7 +183,7 @@ def find_lr(
 ) -> "dict[str, Figure]":
     """Train while the learning rate rises; print the rate to start from, and draw the loss over the rate."""
     from src.callback.range_test import RangeTest, smooth, suggest
-    from src.plot.range_test import range_test
+    from src.plot.lr_range import range_test
 
     test = RangeTest(steps=trainer.max_steps)
     trainer.callbacks = [test]  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from src.config.command import command, each
+from src.command.entry import command, each
 
 if TYPE_CHECKING:
     import torch
@@ -72,7 +72,7 @@ def real_samples(data: "Data", source: str) -> "Tensor":
     """Return some samples as the net wants them, of a split or of files; raises ValueError where there is none."""
     import torch
 
-    from src.data.samples import samples
+    from src.data.inputs import samples
 
     found: list[Tensor] = []
     for batch in samples(data, source):
@@ -89,7 +89,7 @@ def with_preprocessing(net: "nn.Module", data: "Data", x_B: "Tensor") -> "tuple[
     """Return the net behind the normalisation, and the stored values that normalised samples were made of."""
     import torch
 
-    from src.net.served import Served
+    from src.net.exported import Served
 
     gain, shift = data.normalize.affine(torch.device("cpu"))
     if len(data.shape) == 1:  # a table's features are its channels

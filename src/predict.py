@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig
 
-from src.config.command import command
+from src.command.entry import command
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from src.data.inputs import Samples
     from src.data.module import Data
-    from src.data.samples import Samples
     from src.model.supervised import Supervised
 
 Row = dict[str, Any]
@@ -41,11 +41,11 @@ def main(cfg: DictConfig) -> None:
     """Label what `input` names; store, print and picture what the net says."""
     from src.config.build import build
     from src.config.check import plain
-    from src.data.samples import SPLITS, samples
+    from src.data.inputs import SPLITS, samples
+    from src.fit.trainer import alone
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
     from src.run.trained import restore
-    from src.trainer.trainer import alone
 
     config = plain(cfg)
     if cfg.top_k < 1:
@@ -135,7 +135,7 @@ def flat(row: Row) -> Row:
 
 def show(rows: Sequence[Row], header: Sequence[str]) -> None:
     """Print rows as a table; columns that none of them fills are left out."""
-    from src.run.screen import table
+    from src.view.screen import table
 
     cells = [flat(row) for row in rows]
     used = [column for column in header if any(row.get(column) is not None for row in cells)]
@@ -144,7 +144,7 @@ def show(rows: Sequence[Row], header: Sequence[str]) -> None:
 
 def picture(path: Path, shown: Sequence[Said], *, data: "Data", title: str) -> None:
     """Store a picture of what the net saw, with what it says; none where there is no image."""
-    from src.plot.grid import Tile, grid
+    from src.plot.tiles import Tile, grid
 
     tiles = [
         Tile(data.normalize.invert(x).permute(1, 2, 0).numpy(), *_caption(row))

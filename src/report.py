@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from src.config.command import command
+from src.command.entry import command
 
 if TYPE_CHECKING:
-    from src.run.compare.fold import Row
-    from src.run.compare.table import Table
+    from src.view.average import Row
+    from src.view.table import Table
 
 SHOWN = 30  # rows on screen, and lines about runs that are not done; the files have all
 
@@ -31,11 +31,11 @@ def report(folder: Path, *, tags: Collection[str], fold: Collection[str], latex:
 
     On screen, and as table.md, table.csv, index.html and, where asked for, table.tex in its folder `report`.
     """
-    from src.run.compare import fold as folding
-    from src.run.compare import table as tables
-    from src.run.compare.gather import gather
-    from src.run.compare.page import page
-    from src.run.compare.settings import printable
+    from src.view import average as folding
+    from src.view import table as tables
+    from src.view.differences import printable
+    from src.view.gather import gather
+    from src.view.page import page
 
     runs = gather(folder, tags=tags)
     rows, paths = folding.fold(runs, fold), folding.differing(runs, fold)
@@ -61,7 +61,7 @@ def unfinished(rows: Sequence["Row"]) -> Iterator[str]:
 
 def show(table: "Table", lines: Sequence[str]) -> None:
     """Print the first rows of the table, and the first of the runs that are not done."""
-    from src.run import screen
+    from src.view import screen
 
     screen.table(table.header, ([cell.text for cell in row] for row in table.rows[:SHOWN]), right=table.numeric)
     if len(table.rows) > SHOWN:

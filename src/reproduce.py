@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from omegaconf import DictConfig
 
-from src.config.command import command
-from src.config.experiment import Expect, Job, names, paths, plan
+from src.command.entry import command
+from src.sweep.experiment import Expect, Job, names, paths, plan
 
 log = logging.getLogger(__name__)
 

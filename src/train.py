@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from src.config.command import command
+from src.command.entry import command
+from src.fit.rank import with_others
 from src.sweep.job import once, pruners
-from src.worker import with_others
 
 if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help needs neither
     import lightning
@@ -41,8 +41,8 @@ def main(cfg: DictConfig) -> float | None:
     from src.run.record import read, recording
     from src.run.rerun import ARGUMENTS, prepare
     from src.run.resume import is_finished
-    from src.run.summary import show
     from src.strategy.launcher import together
+    from src.view.summary import show
 
     hydra = HydraConfig.get()
     folder = shown(Path(hydra.runtime.output_dir))
@@ -122,8 +122,8 @@ def train(
     """Fit the model, from `checkpoint` on where there is one; keep its scores and its best checkpoint in `record`."""
     import torch
 
-    from src.callback.checkpoint import Checkpoint
-    from src.callback.recorder import Recorder
+    from src.fit.checkpoint import Checkpoint
+    from src.fit.recorder import Recorder
 
     trainer.callbacks.append(Recorder(record))  # type: ignore[attr-defined]  # Lightning sets it without declaring it
     if not torch.cuda.is_available():  # Lightning's setting makes each optimizer step look for NVIDIA's library, 0.1 ms
@@ -147,8 +147,8 @@ def test(
     record: "Record",
 ) -> None:
     """Score the best checkpoint, or the weights as they are where none is kept, on the test split."""
-    from src.callback.recorder import scores
-    from src.run.checkpoint import load_weights
+    from src.fit.recorder import scores
+    from src.run.checkpoint_io import load_weights
 
     checkpoint = record.fields["best"]["checkpoint"]
     if checkpoint:

@@ -14,7 +14,7 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 from src import export as exporting
-from src.net.served import Served
+from src.net.exported import Served
 from src.run import load
 from tests.conftest import Command
 

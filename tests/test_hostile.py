@@ -19,7 +19,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from src.config.command import one_line
+from src.command.entry import one_line
 from src.run import load
 from tests.conftest import Command
 
@@ -92,8 +92,8 @@ CALLS: dict[str, Callable[[Path], Node]] = {
     "torch.nn.modules.module.torch.save": lambda mark: {"obj": 1, "f": str(mark)},
     "lightning.pytorch.callbacks.model_checkpoint.shutil.copy": lambda mark: {"src": "precious", "dst": str(mark)},
     "lightning.pytorch.callbacks.model_checkpoint.Path.touch": lambda mark: {"self": str(mark)},
-    "src.run.checkpoint._write": lambda mark: {"path": str(mark), "content": ""},
-    "src.config.command.os.system": lambda mark: {"command": f"touch {mark}"},
+    "src.run.checkpoint_io._write": lambda mark: {"path": str(mark), "content": ""},
+    "src.command.entry.os.system": lambda mark: {"command": f"touch {mark}"},
     "hydra.utils.instantiate": lambda mark: {"config": {"_target_": "os.system", "command": f"touch {mark}"}},
     "urllib.request.urlretrieve": lambda mark: {"url": "file:precious", "filename": str(mark)},
 }
@@ -114,7 +114,7 @@ PLACES: dict[str, Callable[[Node], Any]] = {
     "model.optimizer._args_": lambda node: [node],
     "model.optimizer.params": lambda node: {"_partial_": True, **node},
     "data.graph": lambda node: node,
-    "trainer.plugins": lambda node: [{"_target_": "src.run.checkpoint.CheckpointIO"}, node],
+    "trainer.plugins": lambda node: [{"_target_": "src.run.checkpoint_io.CheckpointIO"}, node],
     "trainer.strategy": lambda node: node,
     "trainer.profiler": lambda node: node,
     "callback.x": lambda node: node,
@@ -206,7 +206,7 @@ PATHS: list[tuple[str, Any]] = [
     ("callback__x", {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "dirpath": "{out}"}),
     ("callback__x", {"_target_": "lightning.pytorch.callbacks.ModelCheckpoint", "filename": "{out}/{{epoch}}"}),
     ("callback__x", {"_target_": "lightning.pytorch.callbacks.OnExceptionCheckpoint", "dirpath": "${{data.hidden}}"}),
-    ("trainer__logger", [{"_target_": "src.logger.csv.CSV", "folder": "{out}"}]),
+    ("trainer__logger", [{"_target_": "src.fit.csv_logger.CSV", "folder": "{out}"}]),
     ("trainer__logger", "${{data.nodes}}"),
 ]
 
@@ -219,7 +219,9 @@ def test_a_path_that_leaves_the_run_folder_is_refused(
         json.dumps(value).replace("{out}", str(tmp_path / "elsewhere")).replace("{{", "{").replace("}}", "}")
     )
     nodes = (
-        [{"_target_": "src.logger.csv.CSV", "folder": str(tmp_path / "elsewhere")}] if "nodes" in str(value) else None
+        [{"_target_": "src.fit.csv_logger.CSV", "folder": str(tmp_path / "elsewhere")}]
+        if "nodes" in str(value)
+        else None
     )
     edit(folder, data__hidden=str(tmp_path / "elsewhere"), **({"data__nodes": nodes} if nodes else {}), **{key: value})
     refused("not in a recorded data" if nodes else "lies outside of the run folder")

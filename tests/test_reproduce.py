@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from hydra import initialize_config_dir
 
-from src.config.experiment import Job, expected, names, plan
 from src.config.schema import CONF, register
 from src.reproduce import HEADER, page, verdict
+from src.sweep.experiment import Job, expected, names, plan
 from tests.conftest import ROOT, Command, as_found, call
 
 QUICK = """# @package _global_

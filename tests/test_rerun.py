@@ -15,7 +15,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from src.run.checkpoint import CheckpointIO
+from src.run.checkpoint_io import CheckpointIO
 from src.run.record import read
 from tests.conftest import ROOT, Command, Ended
 

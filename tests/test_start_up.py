@@ -53,7 +53,7 @@ def test_the_examples_of_help_compose(train: Command) -> None:
 @pytest.mark.parametrize(
     ("arguments", "shows"),
     [
-        (["--cfg", "job"], "_target_: src.trainer.trainer.Trainer"),
+        (["--cfg", "job"], "_target_: src.fit.trainer.Trainer"),
         (["--cfg", "job", "--resolve", "--package", "optimizer"], "lr: 0.001"),
         (["--info", "defaults"], "model/part/supervised"),
         (["-c", "job", "model=lenet5"], "src.net.lenet5.LeNet5"),

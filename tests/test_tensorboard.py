@@ -20,8 +20,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from tensorboard.util.tensor_util import make_ndarray
 
-from src.run.figures import points
-from src.run.predictions import read as read_predictions
+from src.callback.draw import points
+from src.run.prediction_table import read as read_predictions
 from src.run.record import read
 from tests.conftest import Command, Ended, call
 

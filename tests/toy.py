@@ -21,7 +21,7 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10
 
 from src.data.module import Data
-from src.trainer.trainer import Trainer
+from src.fit.trainer import Trainer
 
 IDX_NAMES = {True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")}
 IDX_NAMES[False] = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")

@@ -10,9 +10,9 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
+from src.callback.event_file import writer
 from src.data.batches import Batches
 from src.data.module import Data
-from src.logger.tensorboard import writer
 from src.strategy.exchange import gathered_rows
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import lightning
 
-from src.callback.stage import is_last
-from src.logger.tensorboard import add_png, writer
-from src.run.figures import draw
+from src.callback.draw import draw
+from src.callback.event_file import add_png, writer
+from src.fit.stage import is_last
 
 
 class Figures(lightning.Callback):

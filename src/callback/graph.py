@@ -10,7 +10,7 @@ from typing import Any
 import lightning
 import torch
 
-from src.logger.tensorboard import writer
+from src.callback.event_file import writer
 
 log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import lightning
 import torch
 
-from src.logger.tensorboard import writer
+from src.callback.event_file import writer
 
 
 class Histograms(lightning.Callback):

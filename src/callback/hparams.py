@@ -6,9 +6,9 @@ from typing import Any
 import lightning
 from torch.utils.tensorboard.summary import hparams
 
-from src.callback.recorder import scores
-from src.callback.stage import is_last
-from src.logger.tensorboard import add_summary, writer
+from src.callback.event_file import add_summary, writer
+from src.fit.recorder import scores
+from src.fit.stage import is_last
 from src.run.record import read
 
 UNRELATED = ("data_dir", "sweep", "tags", "run", "callback", "logger", "hydra", "expect", "test")

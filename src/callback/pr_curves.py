@@ -4,8 +4,8 @@ from pathlib import Path
 
 import lightning
 
-from src.logger.tensorboard import writer
-from src.run.predictions import read
+from src.callback.event_file import writer
+from src.run.prediction_table import read
 
 
 class PRCurves(lightning.Callback):

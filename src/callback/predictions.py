@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.callback.checkpoint import Checkpoint
 from src.data.batches import Batches
 from src.data.module import Data
-from src.run.checkpoint import load_weights
-from src.run.predictions import Table
+from src.fit.checkpoint import Checkpoint
+from src.run.checkpoint_io import load_weights
+from src.run.prediction_table import Table
 from src.strategy.exchange import gathered_rows
 
 CURVE_POINTS = 281  # of the net's output over its one input

@@ -9,9 +9,9 @@ import lightning
 from torch import Tensor
 from torchvision.utils import make_grid
 
+from src.callback.event_file import writer
 from src.data.batches import Batches
 from src.data.module import Data
-from src.logger.tensorboard import writer
 
 
 class Samples(lightning.Callback):

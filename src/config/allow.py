@@ -16,7 +16,9 @@ from importlib.metadata import entry_points
 from typing import Any
 
 OWN = re.compile(
-    r"src\.((model|data|net|callback|logger|strategy|trainer)(\.[a-z]\w*)+\.[A-Za-z]\w*|run\.checkpoint\.CheckpointIO)"
+    r"src\.((model|data|net|task|callback|strategy)(\.[a-z]\w*)+\.[A-Za-z]\w*"
+    r"|fit\.(trainer\.Trainer|checkpoint\.Checkpoint|guard\.Guard|progress\.ProgressBar|csv_logger\.CSV)"
+    r"|run\.checkpoint_io\.CheckpointIO)"
 )
 LIBRARY = re.compile(
     r"(torch\.(nn|optim)|torchvision\.(models|transforms)|torchmetrics|lightning)(\.[a-z]\w*)*\.[A-Z]\w*"

@@ -122,8 +122,8 @@ def _calls(resolved: Mapping[str, Any], groups: Collection[str]) -> Iterator[tup
 
 
 def _check_hardware(trainer: Mapping[str, Any], *, is_here: bool, is_alone: bool) -> None:
-    from src.trainer.hardware import check_hardware
-    from src.trainer.trainer import alone
+    from src.fit.hardware import check_hardware
+    from src.fit.trainer import alone
 
     check_hardware({**trainer, **alone(trainer)} if is_alone else trainer, is_here=is_here)
 

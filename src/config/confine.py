@@ -12,7 +12,7 @@ from src.config.allow import check_name, extended
 from src.config.check import plain
 
 WRITERS = ("trainer", "callback", "logger")  # the groups whose classes write files
-WRITER = re.compile(r"lightning\.|src\.(callback|logger|strategy|run)\.")
+WRITER = re.compile(r"lightning\.|src\.(callback|fit|strategy|run)\.")
 REMOTE = re.compile(r"lightning\.pytorch\.loggers\.(?!CSVLogger|TensorBoardLogger|csv_logs\.|tensorboard\.)")
 PLACE = re.compile(
     r"(?<!sub_)(dir|dirpath|folder|path|root|uri|url|location)$"

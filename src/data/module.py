@@ -17,7 +17,7 @@ from src.data.files import Files
 from src.data.fingerprint import fingerprint
 from src.data.mix import Mix
 from src.data.prepare import Augment, Normalize, fit, with_channels
-from src.data.settings import check_choices, check_classes, check_counts, check_crop, check_mean, check_padding
+from src.data.ranges import check_choices, check_classes, check_counts, check_crop, check_mean, check_padding
 from src.data.shard import Shard, too_small
 from src.data.size import Size
 from src.data.split import Division
@@ -241,7 +241,7 @@ class Data(lightning.LightningDataModule):
             normalize=self.normalize if trains else self._as_served,
             augment=self.augment if trains else None,
             mix=self.mix if trains else None,
-            steps_per_call=getattr(self.trainer, "steps_per_call", 1) if trains else 1,  # of src.trainer alone
+            steps_per_call=getattr(self.trainer, "steps_per_call", 1) if trains else 1,  # of src.fit alone
             shard=None if whole else self._shard(),
         )
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from src.model.fold import folded
+from src.model.folded_norms import folded
 from src.model.transfer import freeze, trainable_modules
 
 

@@ -30,7 +30,7 @@ def take_steps(
                 break
             loop._batches_that_stepped += 1  # where callbacks log; Lightning counts one
         loss, _ = step(batch, number)
-        if getattr(loop, "is_plain", False):  # of src.trainer alone
+        if getattr(loop, "is_plain", False):  # of src.fit alone
             loop.update(loss)
         else:
             optimizer.zero_grad()

@@ -20,11 +20,11 @@ from src.data.batches import Batch, Batches
 from src.model.class_weights import balanced, stated
 from src.model.frozen import Frozen
 from src.model.keys import keep_plain_keys
+from src.model.lone_samples import refuse_lone_samples, refuse_unshared
 from src.model.meter import Meter
 from src.model.metric import collection
 from src.model.schedule import total_steps
 from src.model.scores import Curve, check_count, publish, write
-from src.model.served import refuse_lone_samples, refuse_unshared
 from src.model.several_steps import check_same, take_steps
 from src.model.share import lr_factor, scale_rates, share_of_mean
 from src.model.transfer import parameter_groups
@@ -226,7 +226,7 @@ class Supervised(lightning.LightningModule, ABC):
         self._ranks = self.trainer.world_size
         for meter in (self.train_meter, self.val_meter, self.test_meter):
             meter.ranks = self._ranks
-        self._steps_per_call = getattr(self.trainer, "steps_per_call", 1)  # of src.trainer alone
+        self._steps_per_call = getattr(self.trainer, "steps_per_call", 1)  # of src.fit alone
         self.automatic_optimization = self._steps_per_call == 1
 
     def _compile(self, mode: str | None) -> None:

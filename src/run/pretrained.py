@@ -6,7 +6,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from src.run.checkpoint import load
+from src.run.checkpoint_io import load
 from src.run.folder import find
 
 log = logging.getLogger(__name__)

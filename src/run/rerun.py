@@ -126,7 +126,7 @@ def _distance(one: Any, other: Any) -> float:
 
 
 def _weights(old: Path, new: Path) -> Iterator[str]:
-    from src.run.checkpoint import load
+    from src.run.checkpoint_io import load
 
     for name in CHECKPOINTS:
         paths = [folder / "checkpoints" / name for folder in (old, new)]

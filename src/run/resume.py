@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from src.run.checkpoint import LAST, PREVIOUS, load
+from src.run.checkpoint_io import LAST, PREVIOUS, load
 
 log = logging.getLogger(__name__)
 

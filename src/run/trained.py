@@ -52,7 +52,7 @@ def load(run: str | Path, *, checkpoint: str = "best") -> Trained:
 def restore(config: Mapping[str, Any], checkpoint: Path) -> "tuple[Supervised, Data]":
     """Return the model and the data of a plain config; the model with a checkpoint's weights, in eval mode."""
     from src.config.build import build
-    from src.run.checkpoint import load_weights
+    from src.run.checkpoint_io import load_weights
 
     model, data = build(config["model"]), build(config["data"])
     load_weights(model, checkpoint)

@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch.strategies import FSDPStrategy
 from torch.distributed.fsdp.wrap import size_based_auto_wrap_policy
 
-from src.run.checkpoint import load
+from src.run.checkpoint_io import load
 from src.strategy.launcher import own_environment, own_launcher
 
 

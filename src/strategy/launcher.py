@@ -22,8 +22,8 @@ from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from src.strategy.meeting import JOIN_S, PAUSE_S, Meeting, RankError, is_echo
+from src.strategy.processes import Workers
 from src.strategy.ranks import Ranks, outside
-from src.strategy.workers import Workers
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 from src.run.folder import shown
 from src.run.hold import state
 from src.run.record import read
-from src.run.screen import table
+from src.view.screen import table
 
 _sweeps: list["Sweep"] = []  # the one that this command runs, once it is known
 

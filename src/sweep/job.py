@@ -12,8 +12,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from src.command.entry import one_line
 from src.config.check import fill, plain
-from src.config.command import one_line
 from src.config.hash import config_hash
 from src.config.recorded import keep
 from src.run.folder import shown
@@ -21,7 +21,7 @@ from src.run.hold import HeldError, hold
 from src.run.record import Record, read
 from src.sweep.end import ended, named
 from src.sweep.grid import is_alone, is_grid
-from src.sweep.screen import to_file
+from src.sweep.output import to_file
 
 if TYPE_CHECKING:
     from lightning import Callback
@@ -129,13 +129,13 @@ def pruners(record: Record, *, monitor: str) -> list["Callback"]:
     sweep = Path(hydra.sweep.dir).absolute()
     report: Callable[[int, float], bool] | None = None
     if hydra.mode is RunMode.MULTIRUN and (sweep / "search.journal").exists():
-        from src.sweep.study import reporter
+        from src.search.study import reporter
 
         report = reporter(sweep, str(folder.relative_to(sweep)))
     elif "pruned" in record.fields:
         report = lambda number, score: False  # noqa: E731
     if report is None:
         return []
-    from src.callback.pruner import Pruner
+    from src.fit.pruner import Pruner
 
     return [Pruner(report, record, monitor=monitor)]

@@ -35,7 +35,7 @@ def make_known(name: str, config: DictConfig) -> None:
     """
     target = str(config.get("_target_"))
     module, _, attribute = target.removeprefix(PREFIX).rpartition(".")
-    if not target.startswith(f"{PREFIX}src.sweep."):
+    if not target.startswith((f"{PREFIX}src.sweep.", f"{PREFIX}src.search.")):
         return
     try:
         plugin = getattr(import_module(module), attribute)

@@ -18,10 +18,10 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from src.config.command import one_line
+from src.command.entry import one_line
 from src.sweep.grid import compose
+from src.sweep.output import to_file
 from src.sweep.plugin import hide_plugins
-from src.sweep.screen import to_file
 
 
 @dataclass(frozen=True)

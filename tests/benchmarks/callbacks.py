@@ -13,9 +13,9 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 
+from src.command.entry import CONF
 from src.config.build import build
 from src.config.check import plain
-from src.config.command import CONF
 from src.config.schema import register
 from src.run.quiet import quiet
 from src.run.record import Record

@@ -23,16 +23,16 @@ IMPORTS = (
     "matplotlib.backends.backend_agg",
     "torch.utils.tensorboard",
     "lightning.pytorch.loggers",
-    "src.callback.checkpoint",
+    "src.fit.checkpoint",
     "src.callback.figures",
     "src.callback.hparams",
     "src.callback.predictions",
-    "src.callback.progress",
-    "src.callback.recorder",
+    "src.fit.progress",
+    "src.fit.recorder",
     "src.data.mnist",
     "src.data.module",
     "src.model.multiclass",
-    "src.run.checkpoint",
+    "src.run.checkpoint_io",
 )
 
 

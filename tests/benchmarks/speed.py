@@ -6,8 +6,8 @@ from statistics import median
 
 import lightning
 
-from src.callback.checkpoint import Checkpoint
-from src.callback.guard import Guard
+from src.fit.checkpoint import Checkpoint
+from src.fit.guard import Guard
 from tests.benchmarks.loops import alone, bare, published
 from tests.benchmarks.plain import plain
 from tests.benchmarks.row import Row

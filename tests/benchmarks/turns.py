@@ -17,11 +17,11 @@ import lightning
 from hydra import compose, initialize_config_dir
 from rich.console import Console
 
-from src.callback.progress import ProgressBar
+from src.command.entry import CONF
 from src.config.build import build
 from src.config.check import plain
-from src.config.command import CONF
 from src.config.schema import register
+from src.fit.progress import ProgressBar
 from src.run.quiet import quiet
 from src.run.record import Record
 from src.train import train

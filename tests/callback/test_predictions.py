@@ -12,13 +12,13 @@ from PIL import Image
 from torch.nn import BCEWithLogitsLoss
 from torch.optim import SGD
 
-from src.callback.checkpoint import Checkpoint
 from src.callback.predictions import Predictions, around
 from src.data.temperature import CELSIUS, READINGS
+from src.fit.checkpoint import Checkpoint
 from src.model.binary import Binary
 from src.net.mlp import MLP
 from src.run import load
-from src.run.predictions import Table, read
+from src.run.prediction_table import Table, read
 from src.run.record import read as read_record
 from tests import toy
 from tests.conftest import Command, call

@@ -31,12 +31,12 @@ FORBIDDEN = [
     "lightning.pytorch.trainer.trainer.Path",
     "torchvision.datasets.utils.download_url",
     "torchvision.models.get_model",
-    "src.config.command.os.system",  # a re-export through our own modules
+    "src.command.entry.os.system",  # a re-export through our own modules
     "src.data.module.os.system",
     "src.data.mnist.Path",
     "src.data.cifar10.CIFAR10",
-    "src.run.checkpoint._write",
-    "src.run.checkpoint.load",
+    "src.run.checkpoint_io._write",
+    "src.run.checkpoint_io.load",
     "src.run.record.Record",
     "src.model.schedule._warmed_up",
     "src.model.supervised.Supervised.__init__",
@@ -66,7 +66,7 @@ ALLOWED = [
     "src.data.digits.digits",
     "src.net.lenet5.LeNet5",
     "src.model.schedule.cosine",
-    "src.run.checkpoint.CheckpointIO",
+    "src.run.checkpoint_io.CheckpointIO",
 ]
 
 

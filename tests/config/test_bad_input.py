@@ -31,7 +31,7 @@ BEFORE_COMPUTE = {  # arguments: what the line names
     "unknown argument, nested": (["model.net.outpust=3"], ["model.net.outpust=3", "did you mean outputs?"]),
     "unknown argument, three deep": (["model.loss.labelsmoothing=1"], ["model.loss", "did you mean label_smoothing?"]),
     "unknown argument, in a list": (
-        ["trainer.plugins=[{_target_:src.run.checkpoint.CheckpointIO,x:1}]"],
+        ["trainer.plugins=[{_target_:src.run.checkpoint_io.CheckpointIO,x:1}]"],
         ["trainer.plugins[0].x=1", "CheckpointIO"],
     ),
     "unknown argument with an underscore": (["trainer._foo=1"], ["trainer._foo=1", "Trainer"]),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from src.config.command import quoted
+from src.command.entry import quoted
 from src.config.schema import CONF
 from src.run.record import read
 from tests.conftest import FAST, SHORT, Command

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from src.model.keys import keep_plain_keys
-from src.run.checkpoint import CheckpointIO, load_weights
+from src.run.checkpoint_io import CheckpointIO, load_weights
 
 
 class Inner(nn.Module):

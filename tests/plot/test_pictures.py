@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import confusion_matrix, recall_score
 
+from src.callback.draw import lettering
 from src.plot import style
 from src.plot.confusion import SHOWN, class_accuracy, confusion, confusion_counts
 from src.plot.curves import curves
+from src.plot.fitted import agreement, fit
 from src.plot.mistakes import caption, mistakes
-from src.plot.predictions import predictions
-from src.plot.regression import agreement, fit
-from src.run.figures import lettering
+from src.plot.probabilities import predictions
 from tests.conftest import ROOT
 
 
@@ -60,7 +60,7 @@ def labels(samples: int, classes: int, *, seed: int = 0) -> tuple[np.ndarray, np
 def test_no_picture_of_a_run_touches_pyplot_or_imports_torch() -> None:
     code = "import sys, importlib; " + (
         "[importlib.import_module('src.plot.' + name) for name in "
-        "('curves', 'confusion', 'mistakes', 'predictions', 'regression')]; "
+        "('curves', 'confusion', 'mistakes', 'probabilities', 'fitted')]; "
         "print([m for m in ('torch', 'matplotlib.pyplot', 'src.run', 'src.data') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from src.run.checkpoint import load
+from src.run.checkpoint_io import load
 from tests.conftest import ROOT
 from tests.test_resume import assert_same
 

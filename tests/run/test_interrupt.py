@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from src.run.checkpoint import load
+from src.run.checkpoint_io import load
 from src.run.interrupt import Interrupted, interruptible, requeued_run
 from src.run.record import Record, read, recording
 from tests.conftest import ROOT, Command

@@ -11,7 +11,7 @@ from torch import nn
 from src.net.fashion_cnn import FashionCNN
 from src.net.lenet5 import LeNet5
 from src.net.torchvision import TorchvisionNet
-from src.run.checkpoint import CheckpointIO, load
+from src.run.checkpoint_io import CheckpointIO, load
 from src.run.pretrained import start_from
 
 

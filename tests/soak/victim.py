@@ -15,8 +15,8 @@ MOMENTS = {
     "amid validation": ("src.model.supervised", "Supervised", "validation_step"),
     "amid a write": ("os", None, "fsync"),
     "amid a rename": ("os", None, "replace"),
-    "amid a checkpoint": ("src.run.checkpoint", "CheckpointIO", "save_checkpoint"),
-    "amid a point": ("src.logger.csv", "CSV", "log_metrics"),
+    "amid a checkpoint": ("src.run.checkpoint_io", "CheckpointIO", "save_checkpoint"),
+    "amid a point": ("src.fit.csv_logger", "CSV", "log_metrics"),
 }
 
 

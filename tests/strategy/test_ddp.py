@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.run.checkpoint import load
+from src.run.checkpoint_io import load
 from src.run.record import read
 from tests.conftest import ROOT
 from tests.processes import LIMIT_S, left, run, started, wait_for, wait_until_gone
@@ -39,7 +39,7 @@ def folders(folder: Path) -> list[Path]:
 
 
 def workers(mark: str) -> list[int]:
-    return [pid for pid, command in left(mark).items() if "src.worker" in command]
+    return [pid for pid, command in left(mark).items() if "src.fit.rank" in command]
 
 
 def test_a_run_is_one_folder_which_is_scored_on_one_device(tmp_path: Path) -> None:

@@ -16,13 +16,13 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from torch import Tensor, nn
 from torch.nn.parallel import parallel_apply
 
-from src.callback.guard import culprit
+from src.fit.guard import culprit
 from src.model.binary import Binary
 from src.model.multiclass import Multiclass
 from src.model.regression import Regression
 from src.model.schedule import cosine
 from src.model.supervised import Supervised
-from src.run.predictions import read as predictions
+from src.run.prediction_table import read as predictions
 from src.run.record import read
 from src.strategy.dp import WithAutocast, runner
 from tests import toy

@@ -15,18 +15,18 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
 from torch import Tensor, nn
 
-from src.callback.checkpoint import Checkpoint
-from src.callback.guard import DivergenceError, Guard
 from src.callback.predictions import Predictions
-from src.callback.recorder import Recorder
 from src.data.digits import digits
 from src.data.module import Data
-from src.logger.csv import CSV
+from src.fit.checkpoint import Checkpoint
+from src.fit.csv_logger import CSV
+from src.fit.guard import DivergenceError, Guard
+from src.fit.recorder import Recorder
 from src.model import schedule
 from src.model.multiclass import Multiclass
-from src.run.checkpoint import CheckpointIO, load
+from src.run.checkpoint_io import CheckpointIO, load
 from src.run.interrupt import Interrupted
-from src.run.predictions import read
+from src.run.prediction_table import read
 from src.run.record import Record
 from src.run.record import read as read_record
 from src.run.resume import cut_back, newest_checkpoint
@@ -314,7 +314,7 @@ def test_the_work_is_stated_recorded_and_ended_for_all_at_once(tmp_path, caplog)
         callbacks = (Recorder(Record(tmp_path)), stops, *kept(tmp_path))
         model = {"scale_lr": "linear", "optimizer": partial(torch.optim.SGD, lr=0.1)}
         ended = Fit(tmp_path, number, table(), model=model, callbacks=callbacks, max_epochs=9, tests=False)
-        return ended.steps, [record.message for record in caplog.records if record.name == "src.callback.recorder"]
+        return ended.steps, [record.message for record in caplog.records if record.name == "src.fit.recorder"]
 
     (steps, said), (other_steps, others) = ranks(2, tmp_path, fit, 2)
     assert steps == other_steps == 16

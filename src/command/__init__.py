@@ -1,0 +1,1 @@
+"""From the command line to one composed, checked config and one clear error."""

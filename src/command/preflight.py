@@ -1,0 +1,104 @@
+"""Checks every job before the first one starts and claims the run folder, before Hydra writes.
+
+Hydra turns an exception of a callback into a warning and goes on; SystemExit passes, and carries the one line to
+print.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from src.command.entry import one_line
+from src.config.check import GROUPS, check, plain
+from src.config.hash import config_hash
+from src.config.schema import Train, check_top
+from src.run.folder import OUTPUTS, claim, unused
+from src.sweep.end import Sweep, begin, named
+from src.sweep.grid import compose, is_grid, jobs, runs_here
+from src.sweep.plugin import make_known
+
+
+class Preflight(Callback):
+    """Checks `groups` of a run or of every job of a sweep; `claims` says whether the command makes run folders.
+
+    With `alone` it takes one device, whatever the trainer that a run recorded had.
+    """
+
+    def __init__(self, *, claims: bool, groups: Sequence[str] = GROUPS, alone: bool = False):
+        self.claims = claims
+        self.groups = groups
+        self.alone = alone
+
+    def on_run_start(self, config: DictConfig, **kwargs: object) -> None:
+        """Check the run; give it a folder that no other run has."""
+        with one_line_errors():
+            if self.claims and config.get("search"):
+                raise ValueError(f"search={config.hydra.runtime.choices.search}: a search is several runs: add -m")
+            check(job(config), groups=self.groups, is_alone=self.alone)
+            if self.claims and config.run is None:
+                folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
+                config.run = str(claim() if folder == "${run}" else unused(Path(config.hydra.run.dir)))
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
+        """Check every job of a grid; of a search, whose jobs nobody knows yet, what they have in common."""
+        if not self.claims and OmegaConf.get_type(config) is Train:
+            raise SystemExit(
+                f"error: run={config.run} with -m: a run goes on alone, without -m, and a sweep by its command"
+            )
+        with one_line_errors():
+            make_known("hydra.launcher", config.hydra.launcher)
+            make_known("hydra.sweeper", config.hydra.sweeper)
+        if config.get("search"):
+            self._check_search(config)
+            return
+        folder, is_here = Path(config.hydra.sweep.dir), runs_here(config.hydra)
+        found = []
+        if not is_grid(config.hydra):
+            with one_line_errors():
+                check(job(config), groups=self.groups, is_here=is_here)
+        for number, overrides in enumerate(jobs(config.hydra) if is_grid(config.hydra) else ()):
+            with one_line_errors(f"job {named(overrides)}: "):
+                composed = compose(config, number, overrides)
+                check(job(composed), groups=self.groups, is_here=is_here)
+                found.append((folder / composed.hydra.sweep.subdir, overrides))
+        if self.claims:
+            begin(Sweep(folder, found or None))
+
+    def _check_search(self, config: DictConfig) -> None:
+        """Check what a search says and what it may set; its trials are told about by the search itself."""
+        from src.search.plan import checks, read_settings
+
+        with one_line_errors():
+            settings = read_settings(config)
+        hashes: dict[str, list[str]] = {}
+        for title, overrides in checks(config, settings):
+            with one_line_errors(f"{title}: "):
+                composed = job(compose(config, 0, overrides))
+                check(composed, groups=self.groups, is_here=runs_here(config.hydra))
+                hashes.setdefault(title, []).append(config_hash(plain(composed)))
+        for title, found in hashes.items():
+            if len(found) > 1 and len(set(found)) == 1:
+                raise SystemExit(f"error: {title}: it changes nothing in a run's result: take it out of search.space")
+
+
+def job(config: DictConfig) -> DictConfig:
+    """Return a copy of a config without Hydra's part, and with a run folder where none is claimed yet."""
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    check_top(own, OmegaConf.get_type(config))  # type: ignore[arg-type]
+    own.run = own.run or str(OUTPUTS)
+    return own
+
+
+@contextmanager
+def one_line_errors(prefix: str = "") -> Iterator[None]:
+    """Turn an error into the end of the program with its one line.
+
+    The command shows the cause where that is wanted.
+    """
+    try:
+        yield
+    except Exception as error:
+        raise SystemExit(f"error: {prefix}{one_line(error)}") from error

@@ -1,0 +1,1 @@
+"""Lightning's Trainer, and the life of a run in it."""

@@ -1,0 +1,166 @@
+"""Lightning's loop over the batches of an epoch, without its detours where a step is a plain one."""
+
+from collections import OrderedDict
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.core.hooks import DataHooks
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.loops.fetchers import _DataFetcher
+from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
+from lightning.pytorch.plugins import MixedPrecision, Precision
+from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch import Tensor
+from torch.optim import LBFGS
+
+from src.data.batches import Batches
+from src.fit.lean import call, within
+from src.model.supervised import Supervised
+
+# What Lightning lets a module replace of a step, and a plain step does itself.
+OPTIMIZATION = ("optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "lr_scheduler_step")
+AROUND_TRANSFER = ("on_before_batch_transfer", "on_after_batch_transfer")
+
+
+class EpochLoop(_TrainingEpochLoop):
+    """The loop of an epoch: a plain step goes the shortest way through the same hooks, in the same order.
+
+    Weights, counts, logged points and checkpoints are those of Lightning's way, to the same bits. What falls away is
+    what Lightning does between the hooks for cases that a plain step is none of, which takes as long as a small net.
+    """
+
+    is_plain = False
+    _validates_every = 1
+
+    def on_run_start(self, data_fetcher: _DataFetcher) -> None:
+        """Decide for the epoch; callbacks may have changed the trainer at its start."""
+        super().on_run_start(data_fetcher)
+        trainer: Any = self.trainer  # whose attributes Lightning does not all declare
+        self.is_plain = is_plain(trainer)
+        counts = trainer.check_val_every_n_epoch is not None and trainer._val_check_time_interval is None
+        self._validates_every = (trainer.val_check_batch or 1) if counts else 1
+        module, datamodule = trainer.lightning_module, trainer.datamodule
+        has_own = datamodule is not None and _replaces(datamodule, DataHooks, "transfer_batch_to_device")
+        self._transfers: DataHooks = datamodule if has_own else module
+
+    def advance(self, data_fetcher: _DataFetcher) -> None:
+        """Train on a batch, or on those of a call."""
+        if self.restarting or self.val_loop.restarting or not self.is_plain:
+            super().advance(data_fetcher)
+            return
+        trainer: Any = self.trainer
+        progress, results, connector = self.batch_progress, self._results, trainer._logger_connector
+        batch, _, _ = next(data_fetcher)
+        batch_idx = progress.current.ready
+        progress.is_last_batch = data_fetcher.done
+        batch = self._transfers.transfer_batch_to_device(batch, trainer.strategy.root_device, 0)
+        progress.increment_ready()
+        connector.on_batch_start(batch)
+        call(trainer, "on_train_batch_start", batch, batch_idx)
+        progress.increment_started()
+        if trainer.lightning_module.automatic_optimization:
+            outputs = self._step(batch, batch_idx)
+        else:
+            outputs = self.manual_optimization.run(OrderedDict(batch=batch, batch_idx=batch_idx))
+        progress.increment_processed()
+        call(trainer, "on_train_batch_end", outputs, batch, batch_idx)
+        logs = any(item.meta.on_step for item in results.values())
+        if logs:
+            connector.on_batch_end()
+        results.batch = results.batch_size = None
+        progress.increment_completed()
+        if logs:
+            connector.update_train_step_metrics()
+
+    def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
+        """Validate where that is due; count the step."""
+        is_due = self.batch_progress.current.ready % self._validates_every == 0
+        if is_due or self.restarting or not self.is_plain or self.trainer.should_stop or self.trainer.received_sigterm:
+            super().on_advance_end(data_fetcher)
+        else:
+            self._batches_that_stepped += 1
+
+    def gradients(self, loss: Tensor) -> None:
+        """Compute the gradients for a plain step's update."""
+        call(self.trainer, "on_before_backward", loss)
+        with within(self.trainer, "backward"):
+            loss.backward()
+        call(self.trainer, "on_after_backward")
+
+    def update(self, loss: Tensor) -> None:
+        """Take a plain step in a module that takes several per call."""
+        (optimizer,), progress = self.trainer.optimizers, self.manual_optimization.optim_step_progress
+        optimizer.zero_grad()
+        self.gradients(loss)
+        progress.increment_ready()
+        optimizer.step(closure=lambda: call(self.trainer, "on_before_optimizer_step", optimizer))  # type: ignore[arg-type, return-value]
+        progress.increment_completed()
+
+    def _step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        trainer: Any = self.trainer
+        (optimizer,) = trainer.optimizers
+        progress = self.automatic_optimization.optim_progress.optimizer
+        outputs: dict[str, Tensor] = {}
+
+        @torch.enable_grad()  # an optimizer's step may be without
+        def closure() -> Tensor:
+            with within(trainer, "training_step"):
+                loss = trainer.strategy.training_step(batch, batch_idx)
+            progress.zero_grad.increment_ready()
+            call(trainer, "on_before_zero_grad", optimizer)
+            progress.zero_grad.increment_started()
+            optimizer.zero_grad()
+            progress.zero_grad.increment_completed()
+            self.gradients(loss)
+            outputs["loss"] = loss.detach().clone()
+            call(trainer, "on_before_optimizer_step", optimizer)
+            return outputs["loss"]
+
+        progress.step.increment_ready()
+        with within(trainer, "optimizer_step"):
+            optimizer.step(closure=closure)
+        if not outputs:
+            raise TypeError(
+                f"{type(optimizer).__name__}.step(closure) has to call the closure, which does the training step"
+            )
+        progress.step.increment_completed()
+        for config in trainer.lr_scheduler_configs:
+            self.scheduler_progress.increment_ready()
+            config.scheduler.step()
+            self.scheduler_progress.increment_completed()
+        return outputs
+
+
+def is_plain(trainer: Any) -> bool:
+    """Whether each step is our training step, backward and update of one optimizer, on one device, on our batches."""
+    module, datamodule, precision = trainer.lightning_module, trainer.datamodule, trainer.precision_plugin
+    skips = (*OPTIMIZATION, *AROUND_TRANSFER, "on_train_batch_start")  # the last may end the epoch
+    skipped: list[tuple[object, type, str]] = [(module, Supervised, "training_step")]
+    skipped += [(module, lightning.LightningModule, hook) for hook in skips]
+    skipped += [(datamodule, DataHooks, hook) for hook in AROUND_TRANSFER] if datamodule else []
+    return (
+        type(trainer.strategy) is SingleDeviceStrategy
+        and (type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None))
+        and type(trainer.profiler) is PassThroughProfiler
+        and isinstance(trainer.train_dataloader, Batches)
+        and trainer.accumulate_grad_batches == 1
+        and not trainer.gradient_clip_val
+        and not trainer.fit_loop._skip_backward
+        and len(trainer.optimizers) == 1
+        and not isinstance(trainer.optimizers[0], (LBFGS, LightningOptimizer))
+        and all(_steps_with_it(config) for config in trainer.lr_scheduler_configs)
+        and not any(_replaces(owner, base, hook) for owner, base, hook in skipped)
+    )
+
+
+def _steps_with_it(config: Any) -> bool:
+    return config.interval == "step" and config.frequency == 1 and not config.reduce_on_plateau
+
+
+def _replaces(owner: object, base: type, hook: str) -> bool:
+    """Whether `owner` has a hook of its own; None is one that was taken away, because it does nothing."""
+    return getattr(owner, hook) is not None and (
+        hook in vars(owner) or getattr(type(owner), hook) is not getattr(base, hook)
+    )

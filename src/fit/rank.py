@@ -1,0 +1,112 @@
+"""What a run's ranks above 0 do: build what rank 0 built, from the config that it hands them, and train beside it.
+
+`python -m src.fit.rank` is started by `src.strategy.launcher`; under torchrun and srun `src.train` comes here. No
+Hydra, no folder claimed, nothing written.
+"""
+
+import logging
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+from src.strategy.ranks import outside
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from src.strategy.meeting import Meeting
+
+HEARD_S = 20  # for rank 0 to hear why a rank ends, before torchrun or srun ends rank 0
+
+
+def main() -> None:
+    """Work for the rank 0 that started this process, and no longer than that lives."""
+    threading.Thread(target=_end_with_rank_0, daemon=True).start()
+    from src.strategy.meeting import Meeting
+
+    work(Meeting.joined(), rank=int(os.environ["RANK"]))
+
+
+def with_others(command: Callable[[], None]) -> Callable[[], None]:
+    """Return a command that, where torchrun or srun starts several of it, runs in rank 0; the others work for that."""
+
+    @wraps(command)
+    def entry() -> None:
+        ranks = outside()
+        if ranks is None:
+            return command()
+        if any(argument in ("-m", "--multirun") for argument in sys.argv[1:]):
+            message = f"error: -m under {ranks.starter}: leave that out, trainer=ddp starts the processes of each job"
+            raise SystemExit(1 if ranks.rank else message)
+        from src.strategy.meeting import Meeting
+
+        meeting = Meeting.joined(ranks)
+        if ranks.rank:
+            return work(meeting, rank=ranks.rank)
+        try:
+            return command()
+        finally:
+            meeting.publish(None)  # lets the others go where there was nothing to do, or an error before it
+
+    return entry
+
+
+def work(meeting: "Meeting", *, rank: int) -> None:
+    """Do the job of `meeting`, if there is one; report the error that ends it."""
+    from torch.distributed import destroy_process_group, is_initialized
+
+    from src.strategy.meeting import is_echo
+
+    job = meeting.job()
+    if job is None:
+        return
+    try:
+        train(**job, arrive=lambda: meeting.arrive(rank))
+    except Exception as error:
+        if is_echo(error) and outside():  # rank 0 says what it is the echo of
+            os._exit(1)
+        traceback.print_exc()
+        if not is_echo(error):
+            meeting.report(rank, error)
+        if outside():
+            destroy_process_group()  # where rank 0 waits for this rank, it waits no longer
+            with suppress(Exception):  # rank 0 is gone
+                meeting.wait_for_end(HEARD_S)
+        os._exit(1)
+    finally:
+        if is_initialized():
+            destroy_process_group()
+
+
+def train(
+    *, config: dict[str, Any], checkpoint: str | None, test: bool, threads: int, arrive: Callable[[], None]
+) -> None:
+    """Build and run what rank 0 does, whose weights the strategy brings; call `arrive` in between."""
+    import lightning
+    import torch
+
+    from src.config.build import build
+    from src.run.quiet import quiet
+
+    for name in ("lightning.pytorch", "lightning.fabric"):  # as in conf/hydra/job_logging
+        logging.getLogger(name).setLevel(logging.WARNING)
+    torch.set_num_threads(threads)
+    lightning.seed_everything(config["seed"], workers=True, verbose=False)
+    with quiet():
+        model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
+        arrive()
+        trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
+        if test:
+            trainer.test(model, data, verbose=False)
+
+
+def _end_with_rank_0() -> None:
+    os.read(0, 1)  # which never writes: this is the end of the file, and of rank 0
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

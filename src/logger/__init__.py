@@ -1,1 +1,0 @@
-"""Lightning loggers beside those that Lightning brings."""
