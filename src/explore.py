@@ -32,7 +32,6 @@ UNRECORDED = {  # a fit by one process that leaves nothing
     "logger": False,
     "enable_checkpointing": False,
     "limit_val_batches": 0,
-    "steps_per_call": 1,
     "devices": 1,
     "num_nodes": 1,
     "strategy": "auto",

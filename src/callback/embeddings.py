@@ -80,7 +80,7 @@ class Embeddings(lightning.Callback):
 def _shown(data: Data, samples: int) -> tuple[list[str], Tensor | None]:
     """Return the label of each of the first test samples, and their pixels in [0, 1] where they have some."""
     targets, images = [], []
-    for x_B, target_B in data.in_order("test", whole=True).each():
+    for x_B, target_B in data.in_order("test", whole=True):
         targets += target_B.tolist()
         images.append(data.normalize.invert(x_B).cpu())
         if len(targets) >= samples:

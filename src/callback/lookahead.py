@@ -30,13 +30,7 @@ class Lookahead(lightning.Callback):
         self._looked = 0  # at this step last
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
-        """Refuse calls of several steps that it would look into, and weights that no process has whole."""
-        calls = getattr(trainer, "steps_per_call", 1)
-        if self.every_n_steps % calls:
-            raise ValueError(
-                f"callback.lookahead.every_n_steps={self.every_n_steps}: trainer.steps_per_call={calls} leaves no "
-                f"moment for it: set every_n_steps={calls}, or a multiple"
-            )
+        """Refuse weights that no process has whole."""
         if isinstance(trainer.strategy, FSDPStrategy):
             raise ValueError(
                 "callback.lookahead: trainer=fsdp parts the weights: set trainer=ddp, or ~callback.lookahead"
@@ -45,7 +39,7 @@ class Lookahead(lightning.Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Begin at the net's own weights, or where a resumed run left the slow ones."""
         self._slow = {name: self._slow.get(name, fast).to(fast.device, copy=True) for name, fast in _fast(pl_module)}
-        self._steps = total_steps(trainer, steps_per_call=getattr(trainer, "steps_per_call", 1))
+        self._steps = total_steps(trainer)
         self._looked = trainer.global_step
 
     @torch.no_grad()

@@ -98,7 +98,7 @@ class Predictions(lightning.Callback):
         batches = data.in_order(split)
         said = Said(self.folder, data, split) if trainer.is_global_zero else None
         with said.table if said else nullcontext():
-            for number, (x_B, target_B) in enumerate(islice(batches.each(), _most(trainer, split))):
+            for number, (x_B, target_B) in enumerate(islice(batches, _most(trainer, split))):
                 rows = _whole(_predict(trainer, module, x_B), target_B, batches, number)
                 if said:
                     said.add(*rows)
@@ -121,7 +121,7 @@ def _most(trainer: lightning.Trainer, split: str) -> int | None:
         return None
     if split == "val":
         return int(sum(trainer.num_val_batches))
-    return int(trainer.num_training_batches) * getattr(trainer, "steps_per_call", 1)
+    return int(trainer.num_training_batches)
 
 
 class Said:

@@ -30,6 +30,6 @@ class Samples(lightning.Callback):
             events.add_image(f"train/{tag}", self._grid(data, batches), trainer.global_step)
 
     def _grid(self, data: Data, batches: Batches) -> Tensor:
-        x_BCHW, _ = next(batches.each())
+        x_BCHW, _ = next(iter(batches))
         pixels_BCHW = data.normalize.invert(x_BCHW[: self.samples])
         return make_grid(pixels_BCHW, nrow=math.isqrt(2 * self.samples), pad_value=1).cpu()

@@ -47,7 +47,6 @@ IRRELEVANT = (
     "trainer.enable_model_summary",
     "trainer.profiler",
     "trainer.log_every_n_steps",
-    "trainer.steps_per_call",
     "trainer.strategy.timeout_s",
 )
 

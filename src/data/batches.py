@@ -7,8 +7,7 @@ Shapes: N samples, B batch.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -60,11 +59,11 @@ class Order:
 
 
 class Batches:
-    """Iterates over the (x, y) batches of one epoch, augmented and normalised; over lists of `steps_per_call` of them.
+    """Iterates over the (x, y) batches of one epoch, augmented and normalised.
 
-    `fetch` says where the stored samples come from. With `steps_per_call` 1 there are no lists. Where several processes
-    share the work, `batch_size` is that of all of them together and `shard` says what is served here: the parts of all
-    processes are, with the same augmentation, the batch of one.
+    `fetch` says where the stored samples come from. Where several processes share the work, `batch_size` is that of all
+    of them together and `shard` says what is served here: the parts of all processes are, with the same augmentation,
+    the batch of one.
     """
 
     def __init__(
@@ -77,7 +76,6 @@ class Batches:
         normalize: Callable[[Tensor], Tensor],
         augment: Augment | None = None,
         mix: Mix | None = None,
-        steps_per_call: int = 1,
         shard: Shard | None = None,
     ):
         self.fetch = fetch
@@ -88,13 +86,12 @@ class Batches:
         self.normalize = normalize
         self.augment = augment
         self.mix = mix
-        self.start = 0  # of the next iteration alone: the calls that a resumed epoch has had
-        self.steps_per_call = steps_per_call
+        self.start = 0  # of the next iteration alone: the batches that a resumed epoch has had
         self.shard = shard
 
     def __len__(self) -> int:
-        """The number of calls that an epoch takes: of batches, where a call takes one."""
-        return math.ceil(self.batches / self.steps_per_call)
+        """The number of batches in an epoch."""
+        return self.batches
 
     @property
     def batches(self) -> int:
@@ -125,16 +122,9 @@ class Batches:
         """Return how many of the samples in batch `number` are to be counted in this process."""
         return self.shard.count(self.size(number)) if self.shard else self.size(number)
 
-    def __iter__(self) -> Iterator[Any]:  # of Batch, or of list[Batch] where a call takes several
-        batches = self.each()
-        if self.steps_per_call == 1:
-            return batches
-        return iter(lambda: list(islice(batches, self.steps_per_call)), [])
-
-    def each(self) -> Iterator[Batch]:
-        """Yield the batches one by one, however many a call takes."""
+    def __iter__(self) -> Iterator[Batch]:
         seed, epoch = self.sampler.seed, self.sampler.epoch
-        start, self.start = self.start * self.steps_per_call, 0
+        start, self.start = self.start, 0
         passes = self.sampler().split(len(self.sampler.indices_N))
         indices = [index_B for pass_N in passes for index_B in pass_N.split(self.batch_size)[: self._per_pass]]
         parts: list[Part] = []

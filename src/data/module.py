@@ -241,7 +241,6 @@ class Data(lightning.LightningDataModule):
             normalize=self.normalize if trains else self._as_served,
             augment=self.augment if trains else None,
             mix=self.mix if trains else None,
-            steps_per_call=getattr(self.trainer, "steps_per_call", 1) if trains else 1,  # of src.fit alone
             shard=None if whole else self._shard(),
         )
 
@@ -262,8 +261,6 @@ class Data(lightning.LightningDataModule):
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Return the batch as it is where it is there already, as in-memory batches are."""
-        if isinstance(batch, list):  # those of one call
-            return [self.transfer_batch_to_device(one, device, dataloader_idx) for one in batch]
         x_B, y_B = batch
         return batch if x_B.device == device else (x_B.to(device, non_blocking=True), y_B.to(device, non_blocking=True))
 

@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint as RunsLast
 from lightning.pytorch.callbacks import LambdaCallback
 
 from src.fit.csv_logger import CSV
-from src.fit.loops import go_on
+from src.fit.quick import go_on
 from src.run.disk import check_disk
 from src.run.interrupt import Deferred, Interrupted
 from src.strategy.agreement import Agreement

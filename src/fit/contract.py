@@ -121,7 +121,7 @@ class Batched(Protocol):
     def count(self, number: int) -> int:
         """Return how many of them this process is to count."""
 
-    def each(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches one by one."""
 
 

@@ -50,7 +50,7 @@ class Guard(lightning.Callback):
         is_fused = all(group.get("fused") for optimizer in trainer.optimizers for group in optimizer.param_groups)
         is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None  # it sets found_inf itself
         loader = trainer.train_dataloader
-        if not is_fused or is_scaled or not isinstance(loader, Batches) or loader.steps_per_call > 1:
+        if not is_fused or is_scaled or not isinstance(loader, Batches):
             self._every = 1
         self._sum, self._is_bad, self._bad = (torch.zeros((), device=device) for _ in range(3))
         for optimizer in trainer.optimizers if self._every > 1 else ():
@@ -116,9 +116,6 @@ class Guard(lightning.Callback):
         """Raise DivergenceError; the first of the last `bad` batches is the one to name."""
         batch, batch_idx, loader = self._batch, self._batch_idx + 1 - bad, trainer.train_dataloader
         step = self._steps[-bad]
-        if isinstance(batch, list):  # of trainer.steps_per_call: one batch for each step
-            done = trainer.global_step - step
-            batch, batch_idx, step = batch[done], batch_idx * loader.steps_per_call + done, step + done  # type: ignore[union-attr]
         if bad > 1 and isinstance(loader, Batches):
             loader.start = batch_idx
             batch = next(iter(loader))

@@ -1,6 +1,12 @@
-"""Lightning's loop over the batches of an epoch, without its detours where a step is a plain one."""
+"""Lightning's loops without their detours: all that this project uses of Lightning and does not find promised there.
 
-from collections import OrderedDict
+Verified for the versions of Lightning that start with one of `VERIFIED`. Under another one a fit goes Lightning's own
+way, slower and otherwise the same: `install` says so in one line.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import lightning
@@ -8,20 +14,54 @@ import torch
 from lightning.pytorch.core.hooks import DataHooks
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loops.fetchers import _DataFetcher
+from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins import MixedPrecision, Precision
-from lightning.pytorch.profilers import PassThroughProfiler
+from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch import Tensor
 from torch.optim import LBFGS
 
 from src.data.batches import Batches
-from src.fit.lean import call, within
+from src.fit.memory import freed_memory_kept
 from src.model.supervised import Supervised
 
+log = logging.getLogger(__name__)
+
+VERIFIED = ("2.6.",)
+HOOKS = (
+    "on_train_batch_start",
+    "on_before_zero_grad",
+    "on_before_backward",
+    "on_after_backward",
+    "on_before_optimizer_step",
+    "on_train_batch_end",
+)
+NOTHING = nullcontext()
 # What Lightning lets a module replace of a step, and a plain step does itself.
 OPTIMIZATION = ("optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "lr_scheduler_step")
 AROUND_TRANSFER = ("on_before_batch_transfer", "on_after_batch_transfer")
+
+
+def install(trainer: lightning.Trainer) -> None:
+    """Let a new Trainer's fits take the short way where they can; leave it as it is under an unverified Lightning."""
+    if not lightning.__version__.startswith(VERIFIED):
+        log.warning(
+            "lightning %s: the short way through a step is known for %sx alone: training is slower and the same",
+            lightning.__version__,
+            "x, ".join(VERIFIED),
+        )
+        return
+    whole, stage, inside = trainer.fit_loop.epoch_loop, trainer._run_stage, trainer.profiler  # type: ignore[attr-defined]
+    trainer.fit_loop.epoch_loop = EpochLoop(trainer, min_steps=whole.min_steps, max_steps=whole.max_steps)
+    without_profile(inside)
+
+    def run_stage() -> Any:  # where all callbacks are there, and none has been called for a batch
+        callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
+        with without_idle_hooks(callbacks, trainer.lightning_module), freed_memory_kept():
+            return stage()
+
+    trainer._run_stage = run_stage  # type: ignore[method-assign]
 
 
 class EpochLoop(_TrainingEpochLoop):
@@ -46,7 +86,7 @@ class EpochLoop(_TrainingEpochLoop):
         self._transfers: DataHooks = datamodule if has_own else module
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
-        """Train on a batch, or on those of a call."""
+        """Train on a batch."""
         if self.restarting or self.val_loop.restarting or not self.is_plain:
             super().advance(data_fetcher)
             return
@@ -60,10 +100,7 @@ class EpochLoop(_TrainingEpochLoop):
         connector.on_batch_start(batch)
         call(trainer, "on_train_batch_start", batch, batch_idx)
         progress.increment_started()
-        if trainer.lightning_module.automatic_optimization:
-            outputs = self._step(batch, batch_idx)
-        else:
-            outputs = self.manual_optimization.run(OrderedDict(batch=batch, batch_idx=batch_idx))
+        outputs = self._step(batch, batch_idx)
         progress.increment_processed()
         call(trainer, "on_train_batch_end", outputs, batch, batch_idx)
         logs = any(item.meta.on_step for item in results.values())
@@ -88,15 +125,6 @@ class EpochLoop(_TrainingEpochLoop):
         with within(self.trainer, "backward"):
             loss.backward()
         call(self.trainer, "on_after_backward")
-
-    def update(self, loss: Tensor) -> None:
-        """Take a plain step in a module that takes several per call."""
-        (optimizer,), progress = self.trainer.optimizers, self.manual_optimization.optim_step_progress
-        optimizer.zero_grad()
-        self.gradients(loss)
-        progress.increment_ready()
-        optimizer.step(closure=lambda: call(self.trainer, "on_before_optimizer_step", optimizer))  # type: ignore[arg-type, return-value]
-        progress.increment_completed()
 
     def _step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
         trainer: Any = self.trainer
@@ -164,3 +192,86 @@ def _replaces(owner: object, base: type, hook: str) -> bool:
     return getattr(owner, hook) is not None and (
         hook in vars(owner) or getattr(type(owner), hook) is not getattr(base, hook)
     )
+
+
+@contextmanager
+def without_idle_hooks(callbacks: Iterable[lightning.Callback], module: lightning.LightningModule) -> Iterator[None]:
+    """Take away the hooks of a step that nobody has overridden: Lightning passes over what cannot be called."""
+    bases: list[tuple[object, type]] = [(module, lightning.LightningModule)]
+    bases += [(callback, lightning.Callback) for callback in callbacks]
+    idle = [(owner, hook) for owner, base in bases for hook in HOOKS if _is_idle(owner, base, hook)]
+    for owner, hook in idle:
+        setattr(owner, hook, None)
+    try:
+        yield
+    finally:
+        for owner, hook in idle:
+            if vars(owner).get(hook, owner) is None:  # else somebody has set one in the meantime
+                delattr(owner, hook)
+
+
+def without_profile(profiler: Profiler) -> None:
+    """Let a profiler that does nothing do it without a generator for each of the dozens of calls of a step."""
+    if type(profiler) is PassThroughProfiler:
+        profiler.profile = _nothing  # type: ignore[method-assign]
+
+
+def call(trainer: lightning.Trainer, hook: str, *arguments: Any) -> None:
+    """Call a hook of a step where it is one, in the order Lightning has: the callbacks', then the module's."""
+    with within(trainer, hook):
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning's own, undeclared
+            if (called := getattr(callback, hook)) is not None:
+                called(trainer, trainer.lightning_module, *arguments)
+        if (called := getattr(trainer.lightning_module, hook)) is not None:
+            called(*arguments)
+
+
+class within:  # noqa: N801  # a context manager, as a class a third of the time of a generator
+    """Says for the time of a block which hook is running: `log` looks there for what it may do."""
+
+    def __init__(self, trainer: lightning.Trainer, hook: str):
+        self.module, self.hook = trainer.lightning_module, hook
+
+    def __enter__(self) -> None:
+        self.before = self.module._current_fx_name
+        self.module._current_fx_name = self.hook
+
+    def __exit__(self, *error: object) -> None:
+        self.module._current_fx_name = self.before
+
+
+def _nothing(action_name: str) -> Any:
+    return NOTHING
+
+
+def _is_idle(owner: object, base: type, hook: str) -> bool:
+    return hook not in vars(owner) and getattr(type(owner), hook) is getattr(base, hook)
+
+
+def go_on(trainer: lightning.Trainer) -> None:
+    """Let a resumed fit go on with the next batch of an epoch, or with the next epoch; a fresh one is left alone."""
+    if trainer.fit_loop.restarted_mid_epoch:
+        _go_on_mid_epoch(trainer)
+    elif trainer.fit_loop.restarted_on_epoch_end:
+        _go_on_with_next_epoch(trainer)
+
+
+def _go_on_mid_epoch(trainer: lightning.Trainer) -> None:
+    """Put the loader and Lightning's counts where a checkpoint between two batches was written.
+
+    Lightning restarts from hooks within a batch: a batch that was about to start would be counted twice.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    batches = loop.batch_progress
+    batches.total.ready, batches.current.ready = batches.total.completed, batches.current.completed
+    loop._batches_that_stepped -= 1  # Lightning is about to add the last step again
+    trainer.train_dataloader.start = batches.current.completed  # type: ignore[union-attr]
+
+
+def _go_on_with_next_epoch(trainer: lightning.Trainer) -> None:
+    """Let Lightning take the last epoch for finished: under trainer.max_steps it would end it once more."""
+    loop = trainer.fit_loop
+    loop.epoch_progress.increment_completed()
+    _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the fit loop's own setter makes True of it
+    for restarted in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
+        restarted.reset_restart_stage()

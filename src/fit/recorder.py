@@ -66,7 +66,7 @@ class Recorder(lightning.Callback):
         calls, before = trainer.fit_loop.epoch_loop.batch_progress.current.completed, self._calls
         loader = trainer.train_dataloader
         assert loader is not None
-        batches = min(calls * loader.steps_per_call, loader.batches) - before * loader.steps_per_call
+        batches = calls - before
         self.samples += min(batches * loader.batch_size, len(loader.sampler))
         self._calls = 0
 

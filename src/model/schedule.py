@@ -5,7 +5,6 @@
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import lightning
 from torch.optim import Optimizer
@@ -67,7 +66,7 @@ def onecycle(
     )
 
 
-def total_steps(trainer: lightning.Trainer, *, steps_per_call: int = 1) -> int:
+def total_steps(trainer: lightning.Trainer) -> int:
     """Return the optimizer steps of the whole run; raises ValueError where it has no end.
 
     Counted by hand: reading `trainer.estimated_stepping_batches` makes Lightning drop the loader's state when it
@@ -81,9 +80,6 @@ def total_steps(trainer: lightning.Trainer, *, steps_per_call: int = 1) -> int:
         )
     trainer.fit_loop.setup_data()
     per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
-    if steps_per_call > 1:
-        loader: Any = trainer.train_dataloader
-        per_epoch = min(per_epoch * steps_per_call, loader.batches)
     steps = trainer.max_epochs * per_epoch
     return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps  # the fit ends at whichever is first
 

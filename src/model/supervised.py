@@ -5,7 +5,6 @@ Shapes: B batch, K outputs.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any
 
 import lightning
@@ -25,7 +24,6 @@ from src.model.meter import Meter
 from src.model.metric import collection
 from src.model.schedule import total_steps
 from src.model.scores import Curve, check_count, publish, write
-from src.model.several_steps import check_same, take_steps
 from src.model.share import lr_factor, scale_rates, share_of_mean
 from src.model.transfer import parameter_groups
 from src.strategy.exchange import gathered
@@ -97,7 +95,6 @@ class Supervised(lightning.LightningModule, ABC):
         self._compiled_mode: str | None = None
         self._is_graph = False
         self._ranks = 1
-        self._steps_per_call = 1
         self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *names))
         keep_plain_keys(self)
 
@@ -151,11 +148,9 @@ class Supervised(lightning.LightningModule, ABC):
         self._frozen.folded = None
         self._compile(None)
 
-    def training_step(self, batch: Batch | list[Batch], batch_idx: int) -> Tensor:
-        """Return the batch's mean loss; of several batches, after an optimizer step on each, that of the last."""
-        if not isinstance(batch, list):
-            return self._step(self.train_meter, batch, batch_idx)[0]
-        return take_steps(self, batch, step=partial(self._step, self.train_meter), after=self._curve.write_if_due)
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the batch's mean loss."""
+        return self._step(self.train_meter, batch, batch_idx)[0]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a batch of the validation split."""
@@ -215,19 +210,17 @@ class Supervised(lightning.LightningModule, ABC):
         scale_rates(optimizer, self.scale_lr, ranks=self._ranks)
         if not self.scheduler:
             return optimizer
-        schedule = self.scheduler(optimizer, steps=total_steps(self.trainer, steps_per_call=self._steps_per_call))
+        schedule = self.scheduler(optimizer, steps=total_steps(self.trainer))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def setup(self, stage: str) -> None:
-        """Lay the net out as the Trainer wants it; take the steps here where a call takes several; share the scores."""
+        """Lay the net out as the Trainer wants it; share the scores."""
         if getattr(self.trainer, "channels_last", False):
             self.net.to(memory_format=torch.channels_last)  # its outputs follow its weights, whatever the input
         self._compile(getattr(self.trainer, "compile", None))
         self._ranks = self.trainer.world_size
         for meter in (self.train_meter, self.val_meter, self.test_meter):
             meter.ranks = self._ranks
-        self._steps_per_call = getattr(self.trainer, "steps_per_call", 1)  # of src.fit alone
-        self.automatic_optimization = self._steps_per_call == 1
 
     def _compile(self, mode: str | None) -> None:
         """Compile the net in place, so that its weights keep their keys; undo what another Trainer has compiled."""
@@ -266,14 +259,12 @@ class Supervised(lightning.LightningModule, ABC):
         return self
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the scores of the epoch so far, and how Lightning counts."""
+        """Add the scores of the epoch so far."""
         progress = self.train_meter.progress()
         checkpoint["train_meter"] = gathered(progress) if self._ranks > 1 else progress
-        checkpoint["steps_per_call"] = self._steps_per_call
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the scores of the resumed epoch; refuse a checkpoint of other calls."""
-        check_same(checkpoint.get("steps_per_call", 1), self._steps_per_call)
+        """Go on with the scores of the resumed epoch."""
         if self.trainer.state.fn == "fit" and "train_meter" in checkpoint:
             progress = checkpoint["train_meter"]
             ours = (progress if isinstance(progress, list) else [progress])[self.global_rank :: self._ranks]

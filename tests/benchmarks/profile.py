@@ -1,7 +1,7 @@
 """Where the microseconds of a training step go, in a normal run and in the bare loop, epochs of both in turns.
 
 python -m tests.benchmarks profile softmax_regression
-python -m tests.benchmarks profile softmax_regression trainer.steps_per_call=60
+python -m tests.benchmarks profile softmax_regression
 """
 
 import time

@@ -118,10 +118,9 @@ def test_every_sample_of_a_large_training_set_is_kept(tmp_path: Path) -> None:
     [
         ({"limit_train_batches": 2, "limit_val_batches": 1}, (16, 8)),
         ({"limit_train_batches": 0.5, "limit_val_batches": 0.5}, (24, 16)),
-        ({"limit_train_batches": 4, "steps_per_call": 2}, (32, 36)),
         ({}, (54, 36)),
     ],
-    ids=["a number", "a share", "calls of two steps", "all, with the one that training drops"],
+    ids=["a number", "a share", "all, with the one that training drops"],
 )
 def test_no_more_of_train_and_val_is_kept_than_the_trainer_may_use(
     settings: dict[str, Any], rows: tuple[int, int], tmp_path: Path

@@ -113,7 +113,7 @@ def test_sizes_are_those_of_the_batches():
 class Three:
     """As much of a Trainer as the data ask: one process of three."""
 
-    world_size, global_rank, steps_per_call = 3, 1, 1
+    world_size, global_rank = 3, 1
 
 
 def test_a_batch_smaller_than_the_processes_is_refused_before_data_are_read():

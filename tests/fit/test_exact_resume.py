@@ -125,7 +125,6 @@ CASES: dict[str, dict[str, Any]] = {
     "lookahead": {"lookahead": True},
     "clipping": {"gradient_clip_val": 0.1},
     "rare points": {"log_every_n_steps": 5},
-    "several steps per call": {"steps_per_call": 3},
 }
 
 

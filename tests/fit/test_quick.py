@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.callbacks import GradientAccumulationScheduler
 from torch import nn
 
-from src.fit.lean import HOOKS
+from src.fit.quick import HOOKS
 from src.fit.trainer import Trainer
 from src.model.multiclass import Multiclass
 from src.model.schedule import cosine
@@ -145,21 +145,6 @@ def test_hooks_counts_gradients_and_weights_are_those_of_lightnings_own_loop(
     their_weights, their_points = fitted(tmp_path, lightning.Trainer, theirs, **settings)
     assert ours.was_plain == {settings in PLAIN}
     assert len(ours.seen) > 50
-    for mine, other in zip(ours.seen, theirs.seen, strict=True):
-        assert mine == other
-    assert points.points == their_points.points
-    assert all(torch.equal(value, their_weights[name]) for name, value in weights.items())
-
-
-@pytest.mark.parametrize("model_class", [Multiclass, LogsInside])
-def test_so_they_are_where_a_call_takes_several_steps(
-    model_class: type[Multiclass], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ours, theirs = Witness(), Witness()
-    weights, points = fitted(tmp_path, Trainer, ours, steps_per_call=3, model_class=model_class)
-    monkeypatch.setattr("src.fit.quick.is_plain", lambda trainer: False)
-    their_weights, their_points = fitted(tmp_path, Trainer, theirs, steps_per_call=3, model_class=model_class)
-    assert (ours.was_plain, theirs.was_plain) == ({True}, {False})
     for mine, other in zip(ours.seen, theirs.seen, strict=True):
         assert mine == other
     assert points.points == their_points.points

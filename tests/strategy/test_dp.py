@@ -83,7 +83,7 @@ def test_several_devices_end_with_the_weights_and_points_of_one(task: str, devic
 
 @pytest.mark.parametrize(
     "settings",
-    [{"steps_per_call": 3}, {"accumulate_grad_batches": 2}, {"gradient_clip_val": 0.1}, {"precision": "64-true"}],
+    [{"accumulate_grad_batches": 2}, {"gradient_clip_val": 0.1}, {"precision": "64-true"}],
     ids=str,
 )
 def test_so_do_they_where_the_run_is_another(settings: dict[str, Any], tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from src.fit.lean import HOOKS
+from src.fit.quick import HOOKS
 from src.fit.trainer import Trainer
 from src.model.multiclass import Multiclass
 from tests import toy
