@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.temperature import CELSIUS, READINGS
+from src.data.read.temperature import CELSIUS, READINGS
 from src.run.record import read
 from tests.conftest import Command
 

@@ -12,11 +12,11 @@ from PIL import Image
 
 from src.callback.rates import Rates
 from src.config.build import build
-from src.data.digits import digits
-from src.data.image_folder import image_folder
 from src.data.look import batch, one_per_class
 from src.data.module import Data
-from src.data.temperature import READINGS, temperature
+from src.data.read.digits import digits
+from src.data.read.image_folder import image_folder
+from src.data.read.temperature import READINGS, temperature
 from src.explore import implied, look, plan
 from src.model.multiclass import Multiclass
 from src.run.record import read

@@ -260,7 +260,7 @@ def test_the_default_folder_of_lightning_is_the_run(folder: Path, train: Command
 
 def test_nothing_is_downloaded_to_where_a_folder_says(folder: Path, evaluate: Command, tmp_path: Path) -> None:
     there = tmp_path / "elsewhere"
-    edit(folder, data___target_="src.data.mnist.mnist", data__data_dir=str(there))
+    edit(folder, data___target_="src.data.read.mnist.mnist", data__data_dir=str(there))
     before = outside(tmp_path, folder)
     assert "nothing is downloaded to where a run folder says" in evaluate(f"run={folder}").error
     assert "nothing is downloaded" not in evaluate(f"run={folder}", f"data_dir={there}", "data.image_size=16").error
@@ -273,7 +273,7 @@ def test_a_dataset_in_the_folder_is_not_unpickled(folder: Path, evaluate: Comman
     batches.mkdir()
     for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch", "batches.meta"):
         (batches / name).write_bytes(pickle.dumps(Call(os.system, f"touch {mark}")))
-    edit(folder, data___target_="src.data.cifar10.cifar10", data__data_dir="${run}")
+    edit(folder, data___target_="src.data.read.cifar10.cifar10", data__data_dir="${run}")
     assert "corrupt, its md5 is not CIFAR-10's" in evaluate(f"run={folder}").error
     assert not mark.exists()
 

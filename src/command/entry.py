@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.recorded import recorded
 from src.config.schema import CONF, register
-from src.data.download import DOWNLOAD_DIR
+from src.data.read.download import DOWNLOAD_DIR
 from src.run.folder import find
 from src.run.interrupt import requeued_run
 from src.run.rerun import rerunnable

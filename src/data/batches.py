@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from src.data.mix import Mix
-from src.data.prepare import Augment, generator
 from src.data.shard import Part, Shard
+from src.data.transform.mix import Mix
+from src.data.transform.prepare import Augment, generator
 
 Batch = tuple[Tensor, Tensor]
 ORDER, AUGMENT, MIX, FLIP = 0, 1, 2, 3  # what a generator is for, so that no two share their numbers

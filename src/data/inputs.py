@@ -16,8 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from src.data.batches import Batches
-from src.data.files import decoded
 from src.data.module import Data
+from src.data.read.files import decoded
 
 SPLITS = ("val", "test")
 LARGEST_BATCH = 256  # images: data.batch_size may be a whole dataset of small ones

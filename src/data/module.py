@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 
 from src.data.batches import Batches, Fetch, Images, Order, Rows, from_memory, from_workers
-from src.data.choose import class_numbers, taken
-from src.data.files import Files
-from src.data.fingerprint import fingerprint
-from src.data.mix import Mix
-from src.data.prepare import Augment, Normalize, fit, with_channels
+from src.data.keep.fingerprint import fingerprint
+from src.data.keep.size import Size
+from src.data.keep.stored import sized
 from src.data.ranges import check_choices, check_classes, check_counts, check_crop, check_mean, check_padding
+from src.data.read.choose import class_numbers, taken
+from src.data.read.files import Files
+from src.data.read.verify import verified
 from src.data.shard import Shard, too_small
-from src.data.size import Size
-from src.data.split import Division
-from src.data.stored import sized
-from src.data.verify import verified
+from src.data.split.division import Division
+from src.data.transform.mix import Mix
+from src.data.transform.prepare import Augment, Normalize, fit, with_channels
 
 log = logging.getLogger(__name__)
 
@@ -49,10 +49,10 @@ class Data(lightning.LightningDataModule):
     `mixup` and `cutmix` blend pairs. What `crop_padding` adds is zeros, or with the `padding_mode` reflect the image
     mirrored at its edge. An epoch goes `passes` times through the training set, which spares tiny datasets the cost of
     thousands of epochs. `workers` counts the processes that stream where `in_memory` is false, or "auto" and the
-    samples are no tensor that fits. With `cache`, files are decoded once on a machine, whose processes share them
-    (src.data.cache). `on_bad_file` says whether a file that is no image is an error, stop, or left out, skip. Where
-    samples are the nodes of a `graph`, the net gets it whole. `axes` say on pictures what the one input and the target
-    of a regression are, with their units.
+    samples are no tensor that fits. With `cache`, files are decoded once on a machine, for all of its processes
+    (src.data.keep.cache). `on_bad_file` says whether a file that is no image is an error, stop, or left out, skip.
+    Where samples are the nodes of a `graph`, the net gets it whole. `axes` say on pictures what the one input and the
+    target of a regression are, with their units.
 
     `batch_size` is the number of samples in an optimizer's batch, however many processes there are: each gets its part
     of every batch, in training and in evaluation, and the parts together are the batch of one process.

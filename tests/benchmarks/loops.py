@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import FashionMNIST
 from torchvision.transforms import Compose, Pad, ToTensor
 
-from src.data.logic_gate import logic_gate
+from src.data.read.logic_gate import logic_gate
 from tests.benchmarks.task import CLASSES, Task
 
 Batch = tuple[Tensor, Tensor]

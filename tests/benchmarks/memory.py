@@ -29,7 +29,7 @@ IMPORTS = (
     "src.callback.predictions",
     "src.fit.progress",
     "src.fit.recorder",
-    "src.data.mnist",
+    "src.data.read.mnist",
     "src.data.module",
     "src.model.multiclass",
     "src.run.checkpoint_io",

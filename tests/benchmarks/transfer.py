@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 from torchvision import models, transforms
 from torchvision.datasets import ImageFolder
 
-from src.data.image_folder import image_folder
+from src.data.read.image_folder import image_folder
 from tests.benchmarks.row import Row
 from tests.benchmarks.turns import Turns, normal_run
 

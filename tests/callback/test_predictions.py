@@ -13,7 +13,7 @@ from torch.nn import BCEWithLogitsLoss
 from torch.optim import SGD
 
 from src.callback.predictions import Predictions, around
-from src.data.temperature import CELSIUS, READINGS
+from src.data.read.temperature import CELSIUS, READINGS
 from src.fit.checkpoint import Checkpoint
 from src.model.binary import Binary
 from src.net.mlp import MLP

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from src.data.batches import Batches, Order, from_memory, from_workers
-from src.data.prepare import Augment, Normalize
+from src.data.transform.prepare import Augment, Normalize
 from tests import toy
 
 N = 23

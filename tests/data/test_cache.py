@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.data import cache
-from src.data.cache import cached, place, write
+from src.data.keep import cache
+from src.data.keep.cache import cached, place, write
 from tests.conftest import ROOT
 
 
@@ -179,7 +179,7 @@ def test_a_write_replaces_a_file_whole(folder):
 BUILDER = """
 import sys, time, torch
 from pathlib import Path
-from src.data.cache import cached
+from src.data.keep.cache import cached
 
 def make():
     with Path(sys.argv[1]).open("a") as made:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.data.choose import choose, class_numbers, taken
+from src.data.read.choose import choose, class_numbers, taken
 
 LABELS = ["airplane", "automobile", "bird", "cat"]
 

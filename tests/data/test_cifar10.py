@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.data.cifar10 import cifar10
+from src.data.read.cifar10 import cifar10
 from tests import toy
 
 

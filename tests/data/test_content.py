@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.data.content import content, state
+from src.data.keep.content import content, state
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from src.data.digits import digits
+from src.data.read.digits import digits
 
 
 def test_train_and_test_are_together_all_the_digits_exactly():

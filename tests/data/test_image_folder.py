@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from src.data.files import decoded
-from src.data.image_folder import image_folder
 from src.data.module import Data
+from src.data.read.files import decoded
+from src.data.read.image_folder import image_folder
 
 LABELS = ["cat", "dog"]
 COLOURS = {"cat": (250, 10, 10), "dog": (10, 10, 250)}

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.data.karate import karate, karate_graph
+from src.data.read.karate import karate, karate_graph
 from tests.conftest import Command
 
 

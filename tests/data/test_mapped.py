@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.data.mapped import mapped, packed, unpacked
+from src.data.keep.mapped import mapped, packed, unpacked
 
 TENSORS = [
     torch.arange(7, dtype=torch.uint8),

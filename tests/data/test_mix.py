@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from src.data.mix import Mix
-from src.data.prepare import generator
+from src.data.transform.mix import Mix
+from src.data.transform.prepare import generator
 
 
 def batch(samples=6, side=8):

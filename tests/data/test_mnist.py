@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from src.data.mnist import fashionmnist, mnist
+from src.data.read.mnist import fashionmnist, mnist
 from tests import toy
 
 READERS = {"MNIST": mnist, "FashionMNIST": fashionmnist}

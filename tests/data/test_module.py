@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
-from src.data import stored as stored_samples
+from src.data.keep import stored as stored_samples
 from src.data.module import Data
 from src.model.multiclass import Multiclass
 from tests import toy

@@ -10,9 +10,9 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from src.data.cifar10 import cifar10
-from src.data.digits import digits
-from src.data.mnist import fashionmnist, mnist
+from src.data.read.cifar10 import cifar10
+from src.data.read.digits import digits
+from src.data.read.mnist import fashionmnist, mnist
 
 CONF = Path(__file__).parents[2] / "conf" / "data"
 DATA_DIR = os.environ.get("DATA_DIR", "data")

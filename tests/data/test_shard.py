@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from src.data.batches import Batches, Fetch, Order, from_memory, from_workers
-from src.data.mix import Mix
-from src.data.prepare import Augment, Normalize
 from src.data.shard import Shard
+from src.data.transform.mix import Mix
+from src.data.transform.prepare import Augment, Normalize
 from tests import toy
 
 N = 23  # in batches of 6: the last one has 5

@@ -9,11 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from src.data import stored
-from src.data.files import Files
-from src.data.mnist import mnist
+from src.data.keep import stored
+from src.data.keep.stored import Resized
 from src.data.module import Data
-from src.data.stored import Resized
+from src.data.read.files import Files
+from src.data.read.mnist import mnist
 from tests.data.test_image_folder import folder_data
 from tests.toy import mnist_files
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from src.data.batches import Order
-from src.data.logic_gate import logic_gate
 from src.data.module import Data
-from src.data.temperature import temperature
+from src.data.read.logic_gate import logic_gate
+from src.data.read.temperature import temperature
 
 
 def data(read, **options):

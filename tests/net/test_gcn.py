@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from src.data.karate import karate_graph
+from src.data.read.karate import karate_graph
 from src.net.gcn import GCN, Graph, propagation
 
 

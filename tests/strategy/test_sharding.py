@@ -16,8 +16,8 @@ from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging
 from torch import Tensor, nn
 
 from src.callback.predictions import Predictions
-from src.data.digits import digits
 from src.data.module import Data
+from src.data.read.digits import digits
 from src.fit.checkpoint import Checkpoint
 from src.fit.csv_logger import CSV
 from src.fit.guard import DivergenceError, Guard

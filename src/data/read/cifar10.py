@@ -10,10 +10,10 @@ from torch import Tensor
 from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import check_integrity
 
-from src.data.cache import cached
-from src.data.content import content, state
 from src.data.dataset import dataset
-from src.data.download import downloaded
+from src.data.keep.cache import cached
+from src.data.keep.content import content, state
+from src.data.read.download import downloaded
 
 
 @dataset()

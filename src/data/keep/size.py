@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from src.data.batches import Images
-from src.data.prepare import fit, resize
+from src.data.transform.prepare import fit, resize
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from src.data.cache import place, write
+from src.data.keep.cache import place, write
 
 RECENT_S = 2.0  # a file changed twice within a tick of the disk's clock has the same times
 

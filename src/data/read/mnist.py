@@ -12,8 +12,8 @@ from torch import Tensor
 from torchvision.datasets import MNIST, FashionMNIST
 
 from src.data.dataset import dataset
-from src.data.download import downloaded
-from src.data.mapped import mapped
+from src.data.keep.mapped import mapped
+from src.data.read.download import downloaded
 
 
 @dataset()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from src.data.batches import Images, Rows
-from src.data.choose import choose
+from src.data.read.choose import choose
 
 
 def verified(images: Images, target_N: Tensor, *, labels: Sequence[str] | None, numbers: Sequence[int] | None) -> Rows:

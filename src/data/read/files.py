@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 
-from src.data.prepare import from_pil
+from src.data.transform.prepare import from_pil
 
 GREYED = (".jpg", ".jpeg", ".png")  # what torchvision makes grey; a GIF or WebP it leaves in three channels
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from src.data.mapped import Part, packed, unpacked
+from src.data.keep.mapped import Part, packed, unpacked
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from src.data.dataset import dataset
-from src.data.files import Files
+from src.data.read.files import Files
 
 SPLITS = ("train", "val", "test")
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # what torchvision's weights expect

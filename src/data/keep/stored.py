@@ -18,10 +18,10 @@ from rich.progress import track
 from torch import Tensor
 
 from src.data.batches import Images, Rows
-from src.data.cache import cached
-from src.data.content import content, state
-from src.data.files import Files
-from src.data.mapped import flat
+from src.data.keep.cache import cached
+from src.data.keep.content import content, state
+from src.data.keep.mapped import flat
+from src.data.read.files import Files
 
 log = logging.getLogger(__name__)
 
