@@ -18,11 +18,11 @@ from typing import TypeVar
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from src.command.argument import is_sweep, quoted, typed, unquoted
 from src.config.recorded import recorded
 from src.config.schema import CONF, register
 from src.data.read.download import DOWNLOAD_DIR
@@ -33,7 +33,6 @@ from src.sweep.end import reported
 from src.sweep.plugin import hide_plugins
 
 Thing = TypeVar("Thing")
-VERBATIM = ("run", "rerun", "input", "checkpoint", "out")  # paths: brackets, commas and spaces in them are no grammar
 
 
 def command(
@@ -51,9 +50,11 @@ def command(
         def entry() -> None:
             logging.raiseExceptions = False  # on a full disk the log's own tracebacks would bury the one line
             with one_line_errors(), reported():
+                if "${" in os.getcwd():
+                    raise ValueError(f"{os.getcwd()}: Hydra would replace the ${{...}} in its name: rename this folder")
                 register()
                 hide_plugins(sys.argv)
-                sys.argv[1:] = [quoted(argument) for argument in sys.argv[1:]]
+                sys.argv[1:] = typed(sys.argv[1:])
                 if name == "train" and (folder := requeued_run(sys.argv)):
                     sys.argv[1:] = [quoted(f"run={folder}")]
                 is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])
@@ -116,23 +117,6 @@ def each(things: Iterable[Thing], do: Callable[[Thing], None]) -> None:
         raise SystemExit(1)
 
 
-def quoted(argument: str) -> str:
-    """Return the arguments whose values are paths quoted for Hydra, so that any path passes as it is.
-
-    Others unchanged.
-    """
-    key, equals, value = argument.partition("=")
-    if key not in VERBATIM or not equals:
-        return argument
-    return f"{key}={in_quotes(value)}"
-
-
-def in_quotes(value: str) -> str:
-    """Return a value in the quotes and with the escapes that make Hydra take it verbatim."""
-    escaped = re.sub(r'(\\*)("|$)', lambda m: m[1] * 2 + ('\\"' if m[2] else ""), value)
-    return f'"{escaped}"'
-
-
 def with_recorded(arguments: list[str], *, trains: bool) -> list[str]:
     """Store the config that the folder of `run=` (or `rerun=`) recorded as `recorded`.
 
@@ -150,12 +134,12 @@ def with_recorded(arguments: list[str], *, trains: bool) -> list[str]:
         raise ValueError("run= goes on with a run in its folder, rerun= repeats it in a new one: give one of them")
     if folders:
         key = folders[-1].partition("=")[0]
-        folder = find(str(OverridesParser.create().parse_override(folders[-1]).value()))
+        folder = find(unquoted(folders[-1].partition("=")[2]))
         config = recorded(folder, overrides=arguments, trains=trains)
         if key == "rerun":
             rerunnable(folder)
             config.run = None
-            if "-m" in arguments or "--multirun" in arguments:
+            if is_sweep(arguments):
                 raise ValueError("rerun= repeats one run: leave out -m")
         os.environ[DOWNLOAD_DIR] = _data_dir(arguments)
         arguments = [argument for argument in arguments if argument not in folders] + [quoted(f"{key}={folder}")]
@@ -168,7 +152,7 @@ def with_recorded(arguments: list[str], *, trains: bool) -> list[str]:
 def _data_dir(arguments: list[str]) -> str:
     """Return where the user, and not a recorded config, says that datasets are."""
     said = [value for key, _, value in (argument.partition("=") for argument in arguments) if key == "data_dir"]
-    return said[-1] if said else os.environ.get("DATA_DIR", "data")
+    return unquoted(said[-1]) if said else os.environ.get("DATA_DIR", "data")
 
 
 def one_line(error: Exception) -> str:

@@ -19,6 +19,7 @@ PLACE = re.compile(
 )  # arguments that are paths of their own
 ELSEWHERE = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|\w+://\S+$|(.*[/\\])?\.\.([/\\]|$)", re.DOTALL)
 
+ESCAPED = re.compile(r"(?<!\\)(\\\\)*\\\$\{")  # a name's own: nothing is put in its place
 NODE = re.compile(r"\$\{[\w.\[\]]+\}")
 RESOLVER = re.compile(
     r"\$\{(len:\w+|oc\.dict\.values:[\w.]+|now:[^${}]*"
@@ -53,7 +54,7 @@ def _check_interpolations(path: str, value: str) -> None:
     rest, before = value, ""
     while rest != before:
         before, rest = rest, RESOLVER.sub("x", NODE.sub("x", rest))
-    if "${" in rest:
+    if "${" in ESCAPED.sub("", rest):  # last: inside of a resolver's arguments a backslash escapes nothing
         raise ValueError(f"{path}={value}: a recorded config may not call this resolver: put its value there")
 
 

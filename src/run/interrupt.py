@@ -110,7 +110,10 @@ def requeued_run(argv: Sequence[str], root: Path = OUTPUTS) -> Path | None:
     """Return the folder of the run that this command began before SLURM requeued its job; None where there is none."""
     if not int(os.environ.get("SLURM_RESTART_COUNT", 0)):
         return None
-    roots = [root, *(Path(argument.partition("=")[2]) for argument in argv if argument.startswith("hydra.run.dir="))]
+    roots = [
+        root,
+        *(Path(argument.partition("=")[2].strip("\"'")) for argument in argv if argument.startswith("hydra.run.dir=")),
+    ]
     begun = {path.parent: read(path.parent) for top in roots for path in top.rglob("run.json")}
     mine = (slurm_job(), command_line(argv))
     found = {folder: run for folder, run in begun.items() if (run.get("slurm_job"), run.get("command")) == mine}

@@ -11,7 +11,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from src.command.entry import in_quotes
+from src.config.literal import in_quotes
 
 Point = dict[str, Any]  # a value for each name of the space
 LIMITS = ("low", "high", "log", "step")

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from src.command.entry import quoted
 from src.config.schema import CONF
 from src.run.record import read
 from tests.conftest import FAST, SHORT, Command
@@ -76,18 +75,3 @@ def test_a_file_for_this_machine_is_read_where_there_is_one(train: Command, tmp_
 def test_the_local_folder_is_the_users_own(tmp_path: Path) -> None:
     lines = (CONF.parent / ".gitignore").read_text().splitlines()
     assert "conf/local/*" in lines
-
-
-@pytest.mark.parametrize(
-    "value", ["a b", "a,b", "[1]", "{x}", 'say "hi"', "it's", "a=b", "back\\slash", 'end\\"', "ü$x", ""]
-)
-def test_a_path_survives_hydras_grammar_as_it_was_typed(value: str) -> None:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed = OverridesParser.create().parse_override(quoted(f"run={value}"))
-    assert parsed.value() == value
-
-
-def test_other_arguments_keep_their_grammar() -> None:
-    for argument in ("seed=0,1", "data.classes=[a,b]", "+callback=x", "~callback.x", "--help", "run", "-m"):
-        assert quoted(argument) == argument
