@@ -20,6 +20,7 @@ from src.run.record import read
 from tests.conftest import FAST, ROOT, SHORT, UNDRAWN, Command
 
 FIELDS = {
+    "format": int,
     "state": str,
     "command": str,
     "overrides": list,

@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from omegaconf import Container, DictConfig, OmegaConf
 
 from src.config.confine import confine
+from src.config.renamed import renamed, run_format
 from src.config.schema import Train, check_top
 
 SIZE, DEPTH = 1_000_000, 50  # bytes and levels: Hydra writes 5,000 and 6
@@ -22,15 +23,21 @@ def recorded(folder: Path, *, overrides: Sequence[str] = (), trains: bool = Fals
 
     `overrides` are what the command line says on top of it; `trains` says that its loggers will be built.
 
-    Raises ValueError where the file is damaged or holds more than a run's config (from a `hydra` in it Hydra would
-    build callbacks and launchers of any `_target_`), or where anything in it or in the folder leads elsewhere.
+    What earlier versions wrote is given the names of this one.
+
+    Raises ValueError where a later version wrote it, where the file is damaged or holds more than a run's config (from
+    a `hydra` in it Hydra would build callbacks and launchers of any `_target_`), or where anything in it or in the
+    folder leads elsewhere.
     """
     if INTERPOLATION in str(folder):
         raise ValueError(f"run={folder}: Hydra would replace the ${{...}} in its name: rename it")
     _check_files(folder)
+    run_format(folder)
     path = folder / ".hydra" / "config.yaml"
     try:
         config = OmegaConf.create(_text(path))
+        if isinstance(config, DictConfig):
+            config = OmegaConf.create(renamed(OmegaConf.to_container(config, resolve=False)))  # type: ignore[arg-type]
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(config, DictConfig) or not config:

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from src.config.renamed import FORMAT, check_format
+
 log = logging.getLogger(__name__)
 
 PACKAGES = (
@@ -44,7 +46,8 @@ class Record:
 def read(folder: Path) -> dict[str, Any]:
     """Return the fields of a folder's run.json.
 
-    Raises ValueError where it is no JSON object, or names a best checkpoint that is no file name inside the folder.
+    Raises ValueError where it is no JSON object, is of a later format, or names a best checkpoint that is no file name
+    inside the folder.
     """
     path = folder / "run.json"
     try:
@@ -53,6 +56,7 @@ def read(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(fields, dict):
         raise ValueError(f"{path} is damaged: it holds no JSON object")
+    check_format(fields, path)
     best = fields.get("best") or {"checkpoint": None}
     where = best.get("checkpoint") if isinstance(best, dict) else best
     inside = isinstance(best, dict) and (folder / str(where)).resolve().is_relative_to(folder.resolve())
@@ -72,6 +76,7 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
     before = record.fields
     start_s = time.monotonic() - (before.get("seconds") or 0)
     record.update(
+        format=FORMAT,
         state="running",
         command=before.get("command", command_line(sys.argv)),
         **facts,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src.config.hash import relevant
+from src.config.renamed import renamed
 from src.run.record import host, read, versions
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") 
 def _paper(folder: Path) -> dict[str, Any]:
     record, path = read(folder), folder / ARGUMENTS
     try:
-        arguments = relevant(json.loads(path.read_text())) if path.exists() else {}
+        arguments = relevant(renamed(json.loads(path.read_text()))) if path.exists() else {}
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     return {"arguments": arguments, **{key: record.get(key) for key in PAPER}}

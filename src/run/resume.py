@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from src.config.renamed import FORMAT, run_format
 from src.run.checkpoint_io import LAST, PREVIOUS, load
 
 log = logging.getLogger(__name__)
@@ -15,8 +16,13 @@ log = logging.getLogger(__name__)
 def newest_checkpoint(folder: Path) -> tuple[Path | None, int, int]:
     """Return the run's last checkpoint, or the one before it where that is damaged, its steps and curves' rows.
 
-    (None, 0, 0) where there is none yet. Raises ValueError where none of those there are can be loaded.
+    (None, 0, 0) where there is none yet. Raises ValueError where an earlier version wrote them, or none can be loaded.
     """
+    if (number := run_format(folder)) < FORMAT:
+        raise ValueError(
+            f"run={folder}: an earlier version began it (format {number}), and training does not go on across them: "
+            f"start anew, from its weights with model.weights={folder}; eval, predict, report and rerun read it"
+        )
     found = [path for name in (LAST, PREVIOUS) if (path := folder / "checkpoints" / name).exists()]
     for path in found:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from src.config.hash import IRRELEVANT
+from src.config.renamed import renamed
 
 Settings = dict[str, Any]  # path in the config, optimizer.lr, to a number, a string or None
 LARGEST = 1e300  # beyond it, and for NaN, a number is shown as a text
@@ -43,7 +44,7 @@ def _group(text: str) -> Settings:
         raise ValueError(" ".join(str(error).split())) from error
     if not isinstance(node, dict):
         raise ValueError("no mapping")
-    return dict(_leaves(node))
+    return dict(_leaves(renamed(node)))
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
