@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -62,6 +63,7 @@ def command(
                 if with_run and (is_on_run or is_again or name == with_run):
                     sys.argv[1:] = with_recorded(sys.argv[1:], trains=name == "train")
                 config_name = "rerun" if is_again else with_run if with_run and is_on_run else name
+                warnings.filterwarnings("error", r"Callback \w+\.on_\w+ raised")  # what Hydra makes of its exceptions
                 hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_task(main))()
 
         return entry

@@ -51,28 +51,30 @@ class Preflight(Callback):
         with one_line_errors():
             make_known("hydra.launcher", config.hydra.launcher)
             make_known("hydra.sweeper", config.hydra.sweeper)
-        if config.get("search"):
-            self._check_search(config)
-            return
-        folder, is_here = Path(config.hydra.sweep.dir), runs_here(config.hydra)
+            if config.get("search"):
+                self._check_search(config)
+                return
+            found = self._check_grid(config) if is_grid(config.hydra) else None
+            if found is None:
+                check(job(config), groups=self.groups, is_here=runs_here(config.hydra))
+            if self.claims:
+                begin(Sweep(Path(config.hydra.sweep.dir), found))
+
+    def _check_grid(self, config: DictConfig) -> list[tuple[Path, list[str]]]:
+        """Return the folder and the overrides of each job of a grid, all of which are checked."""
         found = []
-        if not is_grid(config.hydra):
-            with one_line_errors():
-                check(job(config), groups=self.groups, is_here=is_here)
-        for number, overrides in enumerate(jobs(config.hydra) if is_grid(config.hydra) else ()):
+        for number, overrides in enumerate(jobs(config.hydra)):
             with one_line_errors(f"job {named(overrides)}: "):
                 composed = compose(config, number, overrides)
-                check(job(composed), groups=self.groups, is_here=is_here)
-                found.append((folder / composed.hydra.sweep.subdir, overrides))
-        if self.claims:
-            begin(Sweep(folder, found or None))
+                check(job(composed), groups=self.groups, is_here=runs_here(config.hydra))
+                found.append((Path(config.hydra.sweep.dir) / composed.hydra.sweep.subdir, overrides))
+        return found
 
     def _check_search(self, config: DictConfig) -> None:
         """Check what a search says and what it may set; its trials are told about by the search itself."""
         from src.search.plan import checks, read_settings
 
-        with one_line_errors():
-            settings = read_settings(config)
+        settings = read_settings(config)
         hashes: dict[str, list[str]] = {}
         for title, overrides in checks(config, settings):
             with one_line_errors(f"{title}: "):

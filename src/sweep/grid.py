@@ -24,9 +24,17 @@ def runs_here(hydra: DictConfig) -> bool:
 
 
 def jobs(hydra: DictConfig) -> list[list[str]]:
-    """Return the overrides of each job of a grid, in the order in which they are run."""
+    """Return the overrides of each job of a grid, in the order in which they are run.
+
+    Raises ValueError where there is none.
+    """
     given = [f"{key}={value}" for key, value in (hydra.sweeper.params or {}).items()] + list(hydra.overrides.task)
-    (found,) = BasicSweeper.split_arguments(OverridesParser.create().parse_overrides(given), max_batch_size=None)
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())  # it knows a glob's options
+    overrides = parser.parse_overrides(given)
+    (found,) = BasicSweeper.split_arguments(overrides, max_batch_size=None)
+    if not found:
+        empty = [each.input_line for each in overrides if each.is_sweep_override() and not [*each.sweep_iterator()]]
+        raise ValueError(f"{', '.join(map(str, empty))}: nothing of that kind, and so no job: choose other values")
     return found
 
 
