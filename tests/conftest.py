@@ -62,7 +62,7 @@ Made = Callable[..., Path]
 @contextmanager
 def as_found() -> Iterator[None]:
     """Put back what a command changes in its process: environment, arguments, folder, logging, Hydra's state."""
-    environment, argv, folder = dict(os.environ), sys.argv, Path.cwd()
+    environment, argv, folder, path = dict(os.environ), sys.argv, Path.cwd(), list(sys.path)
     names = (None, "src.traceback", "src.sweep", "lightning.pytorch", "lightning.fabric")
     loggers = [logging.getLogger(name) for name in names]
     state = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
@@ -77,7 +77,7 @@ def as_found() -> Iterator[None]:
             logger.setLevel(level)
             logger.propagate = propagate
         os.chdir(folder)
-        sys.argv = argv
+        sys.argv, sys.path[:] = argv, path
         os.environ.clear()
         os.environ.update(environment)
 
@@ -96,8 +96,34 @@ def call(command: str, folder: Path, *arguments: str) -> Ended:
             code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
             if isinstance(end.code, str):
                 print(end.code, file=err)
+    forget(folder)
     runs = sorted(path.parent for path in set(folder.rglob("run.json")) - before)
     return Ended(code, out.getvalue(), err.getvalue(), runs)
+
+
+def forget(folder: Path) -> None:
+    """Let go of the modules that were imported from `folder`: another test has others under the same names."""
+    for name, module in list(sys.modules.items()):
+        if (file := getattr(module, "__file__", None)) and Path(file).is_relative_to(folder):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """A working folder that the test may change: the strangers' package `lab` beside their `conf`."""
+    strangers = ROOT / "tests" / "strangers"
+    for part in ("lab", "conf"):
+        shutil.copytree(strangers / part, tmp_path / "own" / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def stranger(lab: Path) -> Command:
+    """A command in a copy of the strangers' folder: `stranger("train", "model=tutorial", "data=tutorial")`.
+
+    It runs in this process; its runs lie under `outputs` of the copy.
+    """
+    return lambda command, *arguments: call(command, lab, *arguments)
 
 
 @pytest.fixture(scope="session", autouse=True)

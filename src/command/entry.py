@@ -24,8 +24,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from src.command.argument import is_sweep, quoted, typed, unquoted
+from src.command.search_path import find_own_conf
+from src.config.own import started_here
 from src.config.recorded import recorded
-from src.config.schema import CONF, register
+from src.config.schema import CONF, options, register
 from src.data.read.download import DOWNLOAD_DIR
 from src.run.folder import find
 from src.run.interrupt import requeued_run
@@ -50,11 +52,12 @@ def command(
     def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
         def entry() -> None:
             logging.raiseExceptions = False  # on a full disk the log's own tracebacks would bury the one line
-            with one_line_errors(), reported():
+            with started_here(sys.argv[1:]), one_line_errors(), reported():
                 if "${" in os.getcwd():
                     raise ValueError(f"{os.getcwd()}: Hydra would replace the ${{...}} in its name: rename this folder")
                 register()
                 hide_plugins(sys.argv)
+                find_own_conf()
                 sys.argv[1:] = typed(sys.argv[1:])
                 if name == "train" and (folder := requeued_run(sys.argv)):
                     sys.argv[1:] = [quoted(f"run={folder}")]
@@ -181,10 +184,9 @@ def _missing_option(text: str) -> str:
     if not found:
         return text.splitlines()[0]
     group, option = found.groups()
-    options = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
-    near = get_close_matches(option, options, n=1)
+    near = get_close_matches(option, options(group), n=1)
     hint = f"did you mean {near[0]}? " if near else ""
-    return f"{group}={option}: no such option: {hint}(choose from {', '.join(options)})"
+    return f"{group}={option}: no such option: {hint}(choose from {', '.join(options(group))})"
 
 
 def _composition(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from src.config.allow import check_name, extended
+from src.config.allow import check_name, check_recorded, extended, is_known
 from src.config.check import plain
 
 WRITERS = ("trainer", "callback", "logger")  # the groups whose classes write files
@@ -60,7 +60,8 @@ def _check_interpolations(path: str, value: str) -> None:
 
 def _check_target(path: str, target: str, group: str, *, trains: bool) -> None:
     check_name(target)
-    if extended(target):
+    check_recorded(target)
+    if not is_known(target) or extended(target):
         return
     if group not in WRITERS and WRITER.match(target):
         raise ValueError(f"{path}={target}: not in a recorded {group}: only {', '.join(WRITERS)} may name it")

@@ -13,8 +13,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.hash import config_hash
+from src.config.own import own_conf
 
-CONF = Path(__file__).parents[2] / "conf"
+_PLACES = (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # installed; a checkout
+CONF = next((path for path in _PLACES if path.is_dir()), _PLACES[1])
 Group = dict[str, Any]
 
 
@@ -118,6 +120,18 @@ class Export(Train):
     preprocess: bool = True  # whether pixels go in as they are stored
     input: str = "test"  # the samples that the file is checked on: as in Predict
     out: str | None = None  # the folder that the file goes to; null: the run folder
+
+
+def added_conf() -> Path | None:
+    """Return the person's own `conf`, which adds to each group; None where there is none but the framework's."""
+    folder = own_conf()
+    return None if folder is None or folder.resolve() == CONF.resolve() else folder
+
+
+def options(group: str) -> list[str]:
+    """Return the names of a group's options, the framework's and the person's, sorted."""
+    folders = (CONF, own) if (own := added_conf()) else (CONF,)
+    return sorted({path.stem for folder in folders for path in (folder / group).glob("*.yaml")})
 
 
 def register() -> None:

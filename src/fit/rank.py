@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from src.config.own import started_here
 from src.strategy.ranks import outside
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -45,7 +46,8 @@ def with_others(command: Callable[[], None]) -> Callable[[], None]:
 
         meeting = Meeting.joined(ranks)
         if ranks.rank:
-            return work(meeting, rank=ranks.rank)
+            with started_here(sys.argv[1:]):
+                return work(meeting, rank=ranks.rank)
         try:
             return command()
         finally:

@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.hash import IRRELEVANT
-from src.config.schema import CONF
+from src.config.schema import options
 from src.run.folder import shown
 from src.run.record import read
 from src.sweep.end import fields, rank
@@ -48,7 +48,7 @@ def overlay(job: DictConfig) -> str:
     groups = [group for group in default.hydra.runtime.choices if "/" not in group and group not in OVERLAYS]
     chosen = {group: loaded[group] for group in groups if loaded[group] != default.hydra.runtime.choices[group]}
     if set(default.callback) - set(job.callback):
-        kept = [name for name in job.callback if (CONF / "callback" / f"{name}.yaml").exists()]
+        kept = [name for name in job.callback if name in options("callback")]
         chosen["callback"] = f"[{', '.join(kept)}]"
     options = [f"  - override /{group}: {option}" for group, option in chosen.items()]
     base = _composed([f"{group}={option}" for group, option in chosen.items()])

@@ -17,7 +17,7 @@ from hydra import compose
 from src.config.check import plain
 from src.config.hash import config_hash
 from src.config.literal import in_quotes
-from src.config.schema import CONF
+from src.config.schema import options
 from src.config.signature import check_call
 from src.run.record import read
 
@@ -97,7 +97,7 @@ class Job:
 
 def names(only: Sequence[str]) -> list[str]:
     """Return the experiments called for, sorted: all where `only` is empty; raises ValueError for an unknown one."""
-    known = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+    known = options("experiment")
     for name in only:
         if name not in known:
             near = get_close_matches(name, known, n=1)
