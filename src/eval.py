@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.write import whole
 
 if TYPE_CHECKING:
     import lightning
@@ -78,12 +79,10 @@ def store(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     new = {(row["checkpoint"], row["split"]) for row in rows}
     rows = [row for row in known if (row["checkpoint"], row["split"]) not in new] + list(rows)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    part = path.with_suffix(".part")
-    with part.open("w", newline="") as file:
+    with whole(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
         writer.writerows(rows)
-    part.replace(path)
 
 
 def _read(path: Path) -> list[dict[str, str]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from src.command.entry import command, each
+from src.run.write import whole
 
 if TYPE_CHECKING:
     import torch
@@ -123,8 +124,8 @@ def export(
     """
     name, write = FORMATS[format]
     folder.mkdir(parents=True, exist_ok=True)
-    path, part = folder / name, folder / f"part.{name}"
-    try:
+    path = folder / name
+    with whole(path) as part:
         call = write(_program(net, x_B, format=format, name=about.get("net", type(net).__name__)), part, about)
         differences = [(call(x_B[:count]) - output_BK[:count]).abs().max().item() for count in (1, len(x_B))]
         difference = max(differences, key=lambda value: (value != value, value))  # NaN above all
@@ -132,9 +133,6 @@ def export(
             raise ValueError(
                 f"format={format}: the file's outputs differ from the net's by {difference:.1e}, more than {TOLERANCE}"
             )
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     return path, difference
 
 
@@ -178,8 +176,10 @@ def _onnx(program: "torch.export.ExportedProgram", path: Path, about: Mapping[st
 def _torch_export(program: "torch.export.ExportedProgram", path: Path, about: Mapping[str, Any]) -> Call:
     import torch
 
-    torch.export.save(program, path, extra_files={METADATA: json.dumps(about)})
-    return torch.export.load(path).module()
+    with path.open("wb") as file:  # torch would warn of a path that does not end in .pt2
+        torch.export.save(program, file, extra_files={METADATA: json.dumps(about)})
+    with path.open("rb") as file:
+        return torch.export.load(file).module()
 
 
 def _reason(error: Exception) -> str:

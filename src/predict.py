@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.write import whole
 
 if TYPE_CHECKING:
     import torch
@@ -106,23 +107,21 @@ def store(path: Path, rows: Iterable[Said], header: Sequence[str]) -> Stored:
     """Write the rows as they come to `path`.csv and `path`.jsonl; the files are there when all rows are."""
     path.parent.mkdir(parents=True, exist_ok=True)
     files = [path.with_name(f"{path.name}.{kind}") for kind in ("csv", "jsonl")]
-    parts = [file.with_name(f"{file.name}.part") for file in files]
     first: list[Said] = []
     samples = bad = 0
-    try:
-        with parts[0].open("w", newline="", encoding="utf-8") as table, parts[1].open("w", encoding="utf-8") as lines:
-            writer = csv.DictWriter(table, header)
-            writer.writeheader()
-            for row, x in rows:
-                writer.writerow(flat(row))
-                lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-                samples, bad = samples + 1, bad + (row["error"] is not None)
-                first += [(row, x)] if samples <= PICTURED else []
-        for part, file in zip(parts, files, strict=True):
-            part.replace(file)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
+    with (
+        whole(files[0]) as part,
+        whole(files[1]) as its_lines,
+        part.open("w", newline="", encoding="utf-8") as table,
+        its_lines.open("w", encoding="utf-8") as lines,
+    ):
+        writer = csv.DictWriter(table, header)
+        writer.writeheader()
+        for row, x in rows:
+            writer.writerow(flat(row))
+            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
+            samples, bad = samples + 1, bad + (row["error"] is not None)
+            first += [(row, x)] if samples <= PICTURED else []
     return Stored(first, samples, bad)
 
 

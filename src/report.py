@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.write import write
 
 if TYPE_CHECKING:
     from src.view.average import Row
@@ -76,9 +77,7 @@ def store(folder: Path, files: dict[str, str]) -> None:
     """Write the files and print where they are; each is there in full or as it was."""
     folder.mkdir(exist_ok=True)
     for name, text in files.items():
-        part = folder / f"{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / name)
+        write(folder / name, text)
     print(f"report: {folder}/{', '.join(files)}")
 
 

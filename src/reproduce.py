@@ -15,6 +15,7 @@ from typing import IO, Any
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.write import write
 from src.sweep.experiment import Expect, Job, names, paths, plan
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ def main(cfg: DictConfig) -> None:
     jobs = plan(names(cfg.only), cfg.seeds, overrides=cfg.overrides, folder=Path(cfg.folder))
     failures = run(jobs, at_once=cfg.jobs)
     out = Path(cfg.out)
-    out.write_text("\n".join(page(jobs, called=called(cfg))) + "\n")
+    write(out, "\n".join(page(jobs, called=called(cfg))) + "\n")
     log.info("the table is in %s", out)
     if failures:
         reasons = "; ".join(f"{job.title}: {reason}" for job, reason in failures.items())

@@ -32,13 +32,13 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.build import build
     from src.config.check import plain
     from src.config.hash import config_hash
-    from src.config.recorded import keep, recorded
+    from src.config.recorded import recorded
     from src.run.environment import environment_kept
     from src.run.folder import shown
     from src.run.interrupt import interruptible, slurm_job
     from src.run.pretrained import start_from
     from src.run.quiet import quiet
-    from src.run.record import read, recording
+    from src.run.record import keep, read, recording
     from src.run.rerun import ARGUMENTS, prepare
     from src.run.resume import is_finished
     from src.strategy.launcher import together

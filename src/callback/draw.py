@@ -19,6 +19,7 @@ import numpy as np
 
 from src.run.prediction_table import Predictions, read
 from src.run.record import read as read_record
+from src.run.write import whole
 
 if TYPE_CHECKING:  # matplotlib takes a second to import
     from matplotlib.figure import Figure
@@ -184,10 +185,6 @@ def save(figure: "Figure", path: Path) -> None:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
-    try:
-        image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    with whole(path, synced=False) as part:
         image.save(part, format="png", dpi=(figure.dpi, figure.dpi), compress_level=3)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The config that a run recorded, written and read.
+"""The config that a run recorded, read.
 
 It may be a stranger's, and comes to Hydra as plain data that leaves no folder.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
-from omegaconf import Container, DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from src.config.confine import confine
 from src.config.renamed import renamed, run_format
@@ -77,12 +77,3 @@ def _text(path: Path) -> str:
         if depth > DEPTH:
             raise yaml.YAMLError(f"it is more than {DEPTH} levels deep")
     return text
-
-
-def keep(folder: Path, name: str, config: Container) -> None:
-    """Write `.hydra/<name>.yaml` of a run folder: after a crash the old file or the new one is there, never half."""
-    path = folder / ".hydra" / f"{name}.yaml"
-    path.parent.mkdir(exist_ok=True)
-    part = path.with_suffix(".part")
-    OmegaConf.save(config, part)
-    part.replace(path)

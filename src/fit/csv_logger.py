@@ -7,6 +7,8 @@ from pathlib import Path
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
+from src.run.write import whole
+
 
 class CSV(Logger):
     """Appends to `folder/metrics.csv` as points come.
@@ -49,13 +51,11 @@ class CSV(Logger):
     def _add_columns(self, new: list[str]) -> None:
         rows = self._read()
         self.columns += [name for name in new if name not in self.columns]
-        part = self.path.with_suffix(".part")
-        part.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("w", newline="") as file:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(self.path) as part, part.open("w", newline="") as file:
             writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(rows)
-        part.replace(self.path)
 
     def _read(self) -> list[dict[str, str]]:
         """Return the rows of the file, and take over its columns."""

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from src.run.archive import check_archive, check_content
+from src.run.write import forget_killed, sync, whole
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
 
@@ -33,15 +33,16 @@ class CheckpointIO(TorchCheckpointIO):
         torch.save(checkpoint, buffer)
         content = buffer.getbuffer()
         digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n".encode()
-        parts = [file.with_name(f"{file.name}.part") for file in _pair(target)]
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(parts[0], content)
-            _write(parts[1], digest)
-            _replace(target, parts)
+            file, its_digest = _pair(target)
+            forget_killed(file)  # it can be gigabytes each time
+            with whole(its_digest) as digest_part, whole(file) as part:  # the checkpoint takes its name first
+                for path, said in ((part, content), (digest_part, digest)):
+                    path.write_bytes(said)
+                    sync(path)  # on the disk before an old one makes room
+                _make_room(target)
         except OSError as error:
-            for part in parts:
-                _discard(part)
             reason = f"checkpoint {target} cannot be written: {error.strerror or error}"
             raise OSError(
                 error.errno, f"{reason}: those written before are as they were, run= goes on from them"
@@ -111,17 +112,10 @@ def _pair(path: Path) -> tuple[Path, Path]:
     return path, path.with_name(f"{path.name}.sha256")
 
 
-def _write(path: Path, content: bytes | memoryview) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+def _make_room(target: Path) -> None:
+    """Keep an old `last.ckpt` as the one before it, and take away the old sha256.
 
-
-def _replace(target: Path, parts: list[Path]) -> None:
-    """Put the parts in place of a checkpoint and its sha256.
-
-    A crash in between leaves a checkpoint, the old or the new one, without a sha256 that is the other's.
+    A crash right after leaves a checkpoint, the old or the new one, without a sha256 that is the other's.
     """
     old, digest = _pair(target)
     if target.name == LAST and old.exists():
@@ -131,10 +125,3 @@ def _replace(target: Path, parts: list[Path]) -> None:
         if digest.exists():
             digest.replace(its_digest)
     digest.unlink(missing_ok=True)
-    for part, file in zip(parts, _pair(target), strict=True):
-        part.replace(file)
-
-
-def _discard(part: Path) -> None:
-    with suppress(OSError):  # on a disk that is read-only there is none
-        part.unlink(missing_ok=True)

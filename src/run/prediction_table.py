@@ -9,12 +9,15 @@ Shapes: N samples, K classes.
 
 import csv
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from src.run.write import whole
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,23 @@ def read(path: Path) -> Predictions:
     return Predictions(index_N, target_N, label_N, classes, extra, text)
 
 
+class _Discarded(Exception):  # noqa: N818  # no error: it ends the block in which the file is written
+    pass
+
+
 class Table:
     """A CSV file that gets its name only when it is whole; one that was there stays until then.
 
-    A `with` block closes it, or discards it where the block raises.
+    A `with` block closes it, or leaves nothing of it where the block raises.
     """
 
     def __init__(self, path: Path, header: Sequence[str]):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self.part = path.with_name(f"{path.name}.part")
-        self.file = self.part.open("w", newline="")
-        self.writer = csv.writer(self.file)
-        self.writer.writerow(header)
+        with ExitStack() as opened:
+            part = opened.enter_context(whole(path))
+            self.writer = csv.writer(opened.enter_context(part.open("w", newline="")))
+            self.writer.writerow(header)
+            self._opened = opened.pop_all()
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write rows; floats are exact."""
@@ -82,19 +89,15 @@ class Table:
 
     def close(self) -> None:
         """Give the file its name."""
-        self.file.close()
-        self.part.replace(self.path)
+        self._opened.close()
 
     def discard(self) -> None:
         """Leave nothing behind."""
-        self.file.close()
-        self.part.unlink(missing_ok=True)
+        with suppress(_Discarded), self._opened:
+            raise _Discarded
 
     def __enter__(self) -> "Table":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+    def __exit__(self, *error: Any) -> None:
+        self._opened.__exit__(*error)

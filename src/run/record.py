@@ -14,7 +14,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from omegaconf import Container, OmegaConf
+
 from src.config.renamed import FORMAT, check_format
+from src.run.write import write
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +38,7 @@ class Record:
     def update(self, **fields: Any) -> None:
         """Set fields and write them: after a crash the old file or the new one is there, never a torn one."""
         self.fields.update(fields)
-        part = self.path.with_suffix(".part")
-        with part.open("w") as file:
-            json.dump(self.fields, file, indent=2)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
+        write(self.path, json.dumps(self.fields, indent=2))
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -105,6 +103,13 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
             log.warning("%s stays as it was: %s", record.path, error)
 
 
+def keep(folder: Path, name: str, config: Container) -> None:
+    """Write `.hydra/<name>.yaml` of a run folder."""
+    path = folder / ".hydra" / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    write(path, OmegaConf.to_yaml(config))
+
+
 def now() -> str:
     """The local time with its offset, to the microsecond, as ISO 8601."""
     return datetime.now().astimezone().isoformat(timespec="microseconds")
@@ -133,7 +138,7 @@ def git(folder: Path) -> dict[str, Any] | None:
         return {"commit": commit, "dirty": dirty, "patch": None}
     if len(patch) > PATCH_LENGTH:
         return {"commit": commit, "dirty": dirty, "patch": f"left out: {len(patch):,} characters"}
-    (folder / PATCH).write_text(patch, encoding="utf-8", errors="surrogateescape")
+    write(folder / PATCH, patch)
     return {"commit": commit, "dirty": dirty, "patch": PATCH}
 
 

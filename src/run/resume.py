@@ -9,6 +9,7 @@ from typing import Any
 
 from src.config.renamed import FORMAT, run_format
 from src.run.checkpoint_io import LAST, PREVIOUS, load
+from src.run.write import whole
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +46,8 @@ def cut_back(folder: Path, rows: int) -> None:
     with path.open(newline="") as file:
         reader = csv.reader(file)
         kept = list(islice(reader, 1 + rows))
-    part = path.with_suffix(".part")
-    with part.open("w", newline="") as file:
+    with whole(path) as part, part.open("w", newline="") as file:
         csv.writer(file).writerows(kept)
-    part.replace(path)
 
 
 def is_finished(fields: dict[str, Any], trainer: Mapping[str, Any], recorded: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from src.config.hash import IRRELEVANT
 from src.config.schema import options
 from src.run.folder import shown
 from src.run.record import read
+from src.run.write import write
 from src.sweep.end import fields, rank
 from src.sweep.grid import compose
 
@@ -36,9 +37,7 @@ def write_best(config: DictConfig, jobs: Sequence[tuple[Path, list[str]]]) -> No
         f"# {score} {how}: the best of {len(jobs)} trials of search={search}, {folder.name}",
     ]
     path = Path(config.hydra.sweep.dir) / NAME
-    part = path.with_suffix(".part")
-    part.write_text("\n".join([*comment, overlay(compose(config, 0, words))]), encoding="utf-8")
-    part.replace(path)
+    write(path, "\n".join([*comment, overlay(compose(config, 0, words))]))
     print(f"best: {score} in {shown(folder)}, as an experiment in {shown(path)}")
 
 

@@ -15,10 +15,9 @@ from omegaconf import DictConfig
 from src.command.entry import one_line
 from src.config.check import fill, plain
 from src.config.hash import config_hash
-from src.config.recorded import keep
 from src.run.folder import shown
 from src.run.hold import HeldError, hold
-from src.run.record import Record, read
+from src.run.record import Record, keep, read
 from src.sweep.end import ended, named
 from src.sweep.grid import is_alone, is_grid
 from src.sweep.output import to_file

@@ -19,6 +19,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from src.command.entry import one_line
+from src.run.write import write
 from src.sweep.grid import compose
 from src.sweep.output import to_file
 from src.sweep.plugin import hide_plugins
@@ -117,9 +118,7 @@ def main(path: Path) -> None:
 
     threading.Thread(target=end_with_parent, daemon=True).start()
     outcome = pickle.loads(path.read_bytes())()
-    part = path.with_suffix(".part")
-    part.write_bytes(cloudpickle.dumps(outcome))
-    part.replace(path)
+    write(path, cloudpickle.dumps(outcome))
 
 
 if __name__ == "__main__":

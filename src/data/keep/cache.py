@@ -21,12 +21,13 @@ from pathlib import Path
 from torch import Tensor
 
 from src.data.keep.mapped import Part, packed, unpacked
+from src.run.write import ENDING, whole
 
 log = logging.getLogger(__name__)
 
 NAME = "lightning-hydra-experiments"  # of the folder in the user's cache folder
 GIGABYTES = "10"
-OURS = re.compile(r"[0-9a-f]{64}\.(tensors|lock|seen|\w+\.part)")  # nothing else is ever removed
+OURS = re.compile(rf"[0-9a-f]{{64}}\.(tensors|lock|seen|[\w.]+{re.escape(ENDING)})")  # nothing else is ever removed
 
 
 def cached(
@@ -60,16 +61,8 @@ def write(path: Path, parts: Sequence[Part]) -> None:
     """Write a file of the cache, whole or not at all, and remove what is too much then; warn where it cannot be."""
     try:
         _make_room(path, sum(map(len, parts)))
-        number, part = tempfile.mkstemp(dir=path.parent, prefix=f"{path.stem}.", suffix=".part")
-        try:
-            with open(number, "wb") as file:
-                file.writelines(parts)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(part)
+        with whole(path) as part, part.open("wb") as file:
+            file.writelines(parts)
     except OSError as error:
         _warn(str(path.parent), error.strerror or str(error))
 
