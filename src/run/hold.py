@@ -1,6 +1,5 @@
 """A run folder is held by one process at a time; the claim ends with its holder, however that ends."""
 
-import fcntl
 import os
 import platform
 import time
@@ -10,7 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-TRIES, PAUSE_S = 5, 0.02  # `is_held` holds a folder for some microseconds: that is no holder
+from filelock import lock_descriptor
+
+TRIES, PAUSE_S, LOOK_S = 5, 0.02, 0.002  # `is_held` holds a folder for some microseconds: that is no holder
+UNKNOWN, NAME_LENGTH = "another process", 200
 _locks: set[IO[str]] = set()
 
 
@@ -49,29 +51,50 @@ def state(folder: Path, recorded: str) -> str:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a live process holds the folder."""
+    """Whether a live process holds the folder; it may be read-only, and gets no file."""
     try:
-        with (folder / ".lock").open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        lock = _opened(folder / ".lock")
     except OSError:  # there is none, or it is no file: whoever holds a folder could make one
         return False
-    return False
+    with lock:
+        if not _holder(lock):
+            return False
+        try:
+            return not _locks_within(lock, LOOK_S)
+        except OSError:  # a network disk locks nothing that is read-only
+            return True
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("r+", errors="replace")
+    except OSError:
+        return path.open(errors="replace")
 
 
 def _lock(lock: IO[str], folder: Path) -> None:
+    if not _locks_within(lock, PAUSE_S):
+        raise HeldError(f"{_holder(lock) or UNKNOWN} is running {folder}: wait for it, or stop it")
+    lock.truncate(0)  # of what a killed holder left
+
+
+def _locks_within(lock: IO[str], pause_s: float) -> bool:
+    """Whether the file's lock could be had in one of some tries."""
     for trial in range(TRIES):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if trial < TRIES - 1:
-                time.sleep(PAUSE_S)
-            continue
-        lock.truncate(0)  # of what a killed holder left
-        return
+        if trial:
+            time.sleep(pause_s)
+        if lock_descriptor(lock.fileno(), blocking=False):
+            return True
+    return False
+
+
+def _holder(lock: IO[str]) -> str:
+    """The name that a holder writes and takes away; one that was killed leaves it."""
     lock.seek(0)
-    raise HeldError(f"{lock.read() or 'another process'} is running {folder}: wait for it, or stop it")
+    try:
+        return lock.read(NAME_LENGTH)
+    except OSError:  # on Windows the lock keeps readers out too
+        return UNKNOWN
 
 
 @cache
@@ -80,4 +103,5 @@ def _let_go_in_children() -> None:
 
     A lock lasts until the last copy of its file is closed, and a DataLoader's workers outlive a killed run by seconds.
     """
-    os.register_at_fork(after_in_child=lambda: [lock.close() for lock in _locks])
+    if os.name == "posix":  # elsewhere nothing forks
+        os.register_at_fork(after_in_child=lambda: [lock.close() for lock in _locks])

@@ -1,14 +1,15 @@
 """The file in which Optuna keeps a search, in the sweep's folder: whatever is killed, what was written stays."""
 
-import fcntl
 import os
 from pathlib import Path
 from typing import IO
 
+from filelock import lock_descriptor
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 NAME = "search.journal"
+POLL_S = 0.002
 
 
 class Lock:
@@ -25,7 +26,7 @@ class Lock:
     def acquire(self) -> bool:
         """Wait for the lock."""
         self._file = self.journal.with_name(f".{NAME}.lock").open("a")
-        fcntl.flock(self._file, fcntl.LOCK_EX)
+        lock_descriptor(self._file.fileno(), poll_interval=POLL_S)
         mend(self.journal)
         return True
 

@@ -118,6 +118,45 @@ def test_of_many_processes_at_once_one_alone_gets_the_folder(tmp_path: Path) -> 
     assert said == ["held"] + ["refused"] * 5
 
 
+def test_whoever_may_only_read_a_folder_sees_whether_it_is_held(tmp_path: Path) -> None:
+    code = (
+        "from src.run.hold import is_held\n"
+        "os.chdir(sys.argv[1]); os.getuid() or os.setuid(65534)\n"
+        "print(is_held(Path('.')), os.access('.lock', os.W_OK))"
+    )
+    with hold(tmp_path):
+        pass
+    tmp_path.chmod(0o555)
+    (tmp_path / ".lock").chmod(0o444)
+
+    def seen() -> str:
+        with python(code, tmp_path) as process:
+            return line(process)
+
+    assert seen() == "False False"
+    (tmp_path / ".lock").chmod(0o644)
+    with holder(tmp_path) as process:
+        (tmp_path / ".lock").chmod(0o444)
+        assert seen() == "True False"
+        process.kill()
+        process.wait()
+        assert seen() == "False False"
+    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def test_only_looking_is_never_taken_for_holding(tmp_path: Path) -> None:
+    with hold(tmp_path):
+        pass
+    look = (
+        "from src.run.hold import is_held\n"
+        "print('looks', flush=True)\n"
+        "print(sum(is_held(Path(sys.argv[1])) for _ in range(3000)))\n"
+    )
+    with python(look, tmp_path) as first, python(look, tmp_path) as second:
+        assert line(first) == line(second) == "looks"
+        assert line(first) == line(second) == "0"
+
+
 def test_a_folder_without_a_lock_is_not_held_and_looking_leaves_none(tmp_path: Path) -> None:
     assert not is_held(tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,6 @@ file keeps it whole until it ends.
 """
 
 import errno
-import fcntl
 import hashlib
 import logging
 import os
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from filelock import lock_descriptor
 from torch import Tensor
 
 from src.data.keep.mapped import Part, packed, unpacked
@@ -127,11 +127,9 @@ def _turn(path: Path) -> Iterator[None]:
 
 
 def _wait_for(lock: int) -> None:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not lock_descriptor(lock, blocking=False):
         log.info("waiting for another process, which prepares the same data")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock_descriptor(lock)
 
 
 @cache  # once for each reason, not for each split and job
