@@ -26,6 +26,7 @@ from omegaconf import DictConfig, OmegaConf
 from src.command.argument import is_sweep, quoted, typed, unquoted
 from src.command.search_path import find_own_conf
 from src.config.own import started_here
+from src.config.meant import unknown
 from src.config.recorded import recorded
 from src.config.schema import CONF, options, register
 from src.data.read.download import DOWNLOAD_DIR
@@ -193,14 +194,10 @@ def _composition(error: Exception) -> str:
     cause = error.__cause__ or error
     key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
     first, *rest = str(error).splitlines()
-    override = re.search(r"(?:Could not override '|Error merging override )([^']+)", first)
-    title = override[1].rstrip("'.") if override else first
+    override = re.search(r"(?:Could not override '|Error merging override )(.+)", first)
+    title = override[1].removesuffix(".").removesuffix("'") if override else first
     if key and isinstance(parent, DictConfig) and str(key).split(".")[-1] not in parent:
-        names = [str(name) for name in parent]
-        near = get_close_matches(str(key).split(".")[-1], names, n=1)
-        return f"{title}: unknown key {key!r}: " + (
-            f"did you mean {near[0]}?" if near else f"choose from {', '.join(names)}"
-        )
+        return f"{title}: {unknown(str(key), parent, [str(name) for name in parent])}"
     if removed := re.search(r"Could not delete from config. '(.+)' does not exist", first):
         return f"~{removed[1]}: there is no such key to remove: --cfg job shows those there are"
     reason = str(cause).splitlines()[0] if cause is not error else next(iter(rest), first)

@@ -5,7 +5,6 @@ compute catches what they do not take. The top level is closed: an unknown key i
 """
 
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.config.hash import config_hash
 from src.config.own import own_conf
+from src.config.meant import unknown
 
 _PLACES = (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # installed; a checkout
 CONF = next((path for path in _PLACES if path.is_dir()), _PLACES[1])
@@ -163,11 +163,7 @@ def check_top(config: DictConfig, schema: type) -> None:
     known = [entry.name for entry in fields(schema)]
     for key in map(str, config):
         if key not in known:
-            near = get_close_matches(key, known, n=1)
-            raise ValueError(
-                f"{key}: unknown key {key!r}: "
-                + (f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}")
-            )
+            raise ValueError(f"{key}: {unknown(key, config, known)}")
 
 
 def _job_folder(*, _root_: DictConfig) -> str:
