@@ -25,8 +25,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.command.argument import is_sweep, quoted, typed, unquoted
 from src.command.search_path import find_own_conf
-from src.config.own import started_here
 from src.config.meant import unknown
+from src.config.own import started_here
 from src.config.recorded import recorded
 from src.config.schema import CONF, options, register
 from src.data.read.download import DOWNLOAD_DIR

@@ -12,8 +12,8 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.hash import config_hash
-from src.config.own import own_conf
 from src.config.meant import unknown
+from src.config.own import own_conf
 
 _PLACES = (Path(__file__).parents[1] / "conf", Path(__file__).parents[2] / "conf")  # installed; a checkout
 CONF = next((path for path in _PLACES if path.is_dir()), _PLACES[1])
