@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.plot.score_names import is_score, split_of
 from src.run.prediction_table import Predictions, read
 from src.run.record import read as read_record
 from src.run.write import whole
@@ -76,13 +77,13 @@ def draw(folder: Path, *, monitor: str | None = None, mode: str = "min") -> list
 
 
 def points(folder: Path) -> dict[str, Curve]:
-    """Return the (steps, values) of each `split/metric` of metrics.csv."""
+    """Return the (steps, values) of each score of metrics.csv."""
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    names = [name for name in (rows[0] if rows else {}) if name.startswith(tuple(f"{split}/" for split in SPLITS))]
+    names = [name for name in (rows[0] if rows else {}) if is_score(name)]
     found = {}
     for name in names:
-        there = [(int(row["step"]), float(row[name])) for row in rows if row[name]]
+        there = [(int(float(row["step"])), float(row[name])) for row in rows if row[name] and row["step"]]
         if there:
             step_P, value_P = zip(*there, strict=True)
             found[name] = np.array(step_P), np.array(value_P)
@@ -106,7 +107,7 @@ def _curves(folder: Path, monitor: str | None, mode: str) -> "Figure | None":
     if monitor is None:
         best = read_record(folder)["best"]
         monitor, mode = best["metric"], best["mode"]
-    curve = {name: line for name, line in points(folder).items() if not name.startswith("test/")}
+    curve = {name: line for name, line in points(folder).items() if split_of(name) != "test"}
     return curves(curve, best=best_point(curve, monitor, mode))
 
 

@@ -9,10 +9,11 @@ from torch.utils.tensorboard.summary import hparams
 from src.callback.event_file import add_summary, writer
 from src.fit.recorder import scores
 from src.fit.stage import is_last
+from src.plot.score_names import split_of
 from src.run.record import read
 
 UNRELATED = ("data_dir", "sweep", "tags", "run", "callback", "logger", "hydra", "expect", "test")
-ORDER = {"test": 0, "val": 1, "train": 2}  # TensorBoard shows the first five
+ORDER = {"test": 0, "val": 1, "": 2, "train": 3}  # TensorBoard shows the first five
 
 
 class HParams(lightning.Callback):
@@ -50,7 +51,7 @@ class HParams(lightning.Callback):
         events = writer(trainer)
         if events is None or not is_last(trainer, test=self.test):
             return
-        order = sorted(self._scores, key=lambda name: ORDER.get(name.partition("/")[0], len(ORDER)))
+        order = sorted(self._scores, key=lambda name: ORDER.get(split_of(name) or "", len(ORDER)))
         for summary in hparams(choices(self.folder, trainer), dict.fromkeys(order, 0)):  # shown: a tag's last scalar
             add_summary(events, summary, step=trainer.global_step)
 
@@ -59,8 +60,10 @@ def choices(folder: Path, trainer: lightning.Trainer) -> dict[str, bool | float 
     """Return what makes runs differ, flat: the same keys in every run, and those that the command line set."""
     run = read(folder)
     found: dict[str, bool | float | str] = {name: run[name] for name in ("model", "data", "seed")}
-    if trainer.optimizers and "lr" in trainer.optimizers[0].defaults:
-        found["optimizer.lr"] = trainer.optimizers[0].defaults["lr"]
+    for number, optimizer in enumerate(trainer.optimizers, start=1):  # a model of one's own has any number of them
+        if "lr" in optimizer.defaults:
+            name = "optimizer.lr" if number == 1 else f"optimizer {number}.lr"
+            found[name] = float(optimizer.defaults["lr"])
     for override in run["overrides"]:
         key, _, value = override.lstrip("+").partition("=")
         if not key.startswith(("~", *UNRELATED)):

@@ -3,6 +3,8 @@
 import csv
 from pathlib import Path
 
+from src.plot.score_names import is_score, split_of
+
 Curve = tuple[list[int], list[float]]  # optimizer steps, and a value at each
 
 
@@ -14,20 +16,20 @@ def curves(folder: Path) -> dict[str, Curve]:
             header, *rows = csv.reader(file)
     except (OSError, ValueError, csv.Error):  # none yet, empty, or no CSV
         return {}
-    names = [(column, name) for column, name in enumerate(header) if "/" in name]
+    names = [(column, name) for column, name in enumerate(header) if is_score(name)]
     for row in rows:
         if len(row) != len(header):  # killed while it was written
             continue
         for column, name in names:
             if row[column]:
                 _add(found.setdefault(name, ([], [])), row[0], row[column])
-    least = {name: 2 if name.startswith("test/") else 1 for name in found}  # a lone test score is in the table
+    least = {name: 2 if split_of(name) == "test" else 1 for name in found}  # a lone test score is in the table
     return {name: curve for name, curve in found.items() if len(curve[0]) >= least[name]}
 
 
 def _add(curve: Curve, step: str, value: str) -> None:
     try:
-        point = int(step), float(value)
+        point = int(float(step)), float(value)
     except ValueError:
         return
     curve[0].append(point[0])

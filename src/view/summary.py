@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from src.plot.score_names import in_order
 from src.run.record import read
 
 
@@ -12,17 +13,15 @@ def show(folder: Path) -> None:
     """Print a run's table and the commands for what comes next."""
     run = read(folder)
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, value in sorted(
-        run["metrics"].items(), key=lambda item: ("train val test".find(item[0].split("/")[0]), item[0])
-    ):
-        table.add_row(name, f"{value:.4f}")
+    for name in sorted(run["metrics"], key=in_order):
+        table.add_row(name, f"{run['metrics'][name]:.4f}")
     best = run["best"]
-    if best["checkpoint"]:
+    if best["checkpoint"] and best["value"] is not None:
         table.add_row(
             f"best {best['metric']}", f"{best['value']:.4f} in epoch {best['epoch'] + 1} ({best['checkpoint']})"
         )
     table.add_row("time", f"{run['seconds']:.1f} s, {run['epochs']} epochs, {run['steps']} steps")
-    if run["samples_per_second"]:
+    if run.get("samples_per_second"):
         table.add_row(
             "training", f"{run['samples_per_second']:,.0f} samples/s, {run['parameters']['total']:,} parameters"
         )

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from src.plot.score_names import ORDER, in_order, split_of
 from src.view.average import MISSING, Row, Score
 
 ABSENT = "—"  # what a run does not have
@@ -51,18 +52,18 @@ def table(rows: Sequence[Row], paths: Sequence[str]) -> Table:
 
 
 def shown_scores(rows: Sequence[Row]) -> list[str]:
-    """Return the names of the scores to show: what is monitored, and the test scores or, without any, val's."""
+    """Return the names of the scores to show: what is monitored, and the test scores or, without any, val's or the others."""
     found = all_scores(rows)
-    tested = [name for name in found if name.startswith("test/")] or [name for name in found if name.startswith("val/")]
-    return [*(name for name in found if name.startswith("best ")), *tested]
+    best = [name for name in found if name.startswith("best ")]
+    of = {split: [name for name in found if name not in best and split_of(name) == split] for split in (*ORDER, None)}
+    return [*best, *(of["test"] or of["val"] or of[None] or of["train"])]
 
 
 def all_scores(rows: Sequence[Row]) -> list[str]:
     """Return the names of all scores: the best ones by the rows' order, then train, val, test and others."""
     best = dict.fromkeys(f"best {row.monitor[0]}" for row in rows if row.monitor[0])
     others = {name for row in rows for run in row.runs for name in run.scores} - set(best)
-    order = {"train": 0, "val": 1, "test": 2}
-    return [*best, *sorted(others, key=lambda name: (order.get(name.split("/")[0], 3), name))]
+    return [*best, *sorted(others, key=in_order)]
 
 
 def number(value: float, like: float | None = None) -> str:
