@@ -3,7 +3,6 @@
 Shapes: B batch, K classes, C channels, H height, W width.
 """
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig
 
 from src.command.entry import command
-from src.run.write import whole
 
 if TYPE_CHECKING:
+    import lightning
     import torch
     from torch import Tensor
 
@@ -24,15 +23,16 @@ if TYPE_CHECKING:
     from src.model.supervised import Supervised
 
 Row = dict[str, Any]
-Said = tuple[Row, "Tensor | None"]  # a row, and the sample that the net saw
+Labelled = tuple[Row, "Tensor | None"]  # a row, and the sample that the net saw
 SHOWN = 20  # rows on screen; the files have all
+LETTERS = 60  # of a list on screen
 PICTURED = 36  # samples in the picture
 
 
 class Stored(NamedTuple):
     """What is kept of all rows: the first ones, how many there are, and how many of them could not be read."""
 
-    first: list[Said]
+    first: list[Labelled]
     samples: int
     bad: int
 
@@ -43,6 +43,7 @@ def main(cfg: DictConfig) -> None:
     from src.config.build import build
     from src.config.check import plain
     from src.data.inputs import SPLITS, samples
+    from src.fit.contract import Predicting, Readable, offers
     from src.fit.trainer import alone
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
@@ -51,18 +52,84 @@ def main(cfg: DictConfig) -> None:
     config = plain(cfg)
     if cfg.top_k < 1:
         raise ValueError(f"top_k={cfg.top_k}: how many classes to list, at least 1")
-    folder, name = Path(cfg.out or cfg.run), file_name(cfg.input, n=cfg.n)
+    folder = Path(cfg.out or cfg.run)
+    model: Any
+    data: Any
     with quiet():
         model, data = restore(config, checkpoint(Path(cfg.run), cfg.checkpoint))
         unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
         trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
-        batches, device = samples(data, cfg.input, n=cfg.n), trainer.strategy.root_device
-        header = columns(data.classes, top_k=cfg.top_k, has_target=cfg.input in SPLITS)
+        source = cfg.input or declared(data)
+        path = folder / "predictions" / file_name(source, n=cfg.n)
+        labels = offers(model, Predicting) and offers(data, Readable)
+        if not labels:
+            write(model, data, trainer, source, path=path, n=cfg.n)
+            return
+        batches, device = samples(data, source, n=cfg.n), trainer.strategy.root_device
+        header = columns(data.classes, top_k=cfg.top_k, has_target=source in SPLITS)
         rows = predict(model, batches, classes=data.classes, top_k=cfg.top_k, device=device)
-        stored = store(folder / "predictions" / name, rows, header)
-    show([row for row, _ in stored.first[:SHOWN]], header)
-    print(f"{stored.samples} samples, {stored.bad} that cannot be read: {folder / 'predictions' / name}.csv, .jsonl")
-    picture(folder / "figures" / f"{name}.png", stored.first, data=data, title=f"{cfg.run}: {cfg.input}")
+        stored = store(path, rows, header)
+    show([flat(row) for row, _ in stored.first[:SHOWN]], header)
+    print(f"{stored.samples} samples, {stored.bad} that cannot be read: {path}.csv, .jsonl")
+    picture(folder / "figures" / f"{path.name}.png", stored.first, data=data, title=f"{cfg.run}: {source}")
+
+
+def declared(data: "lightning.LightningDataModule") -> str:
+    """Return predict, where the data say what to predict; raises ValueError where they do not."""
+    from src.fit.first_batch import splits_of
+
+    if "predict" in splits_of(data):
+        return "predict"
+    choices = ", ".join(f"input={split}" for split in splits_of(data) if split != "train") or "image files"
+    raise ValueError(f"input is missing: set input=..., a file, a folder, a pattern or a split ({choices})")
+
+
+def write(
+    model: "lightning.LightningModule",
+    data: "lightning.LightningDataModule",
+    trainer: "lightning.Trainer",
+    source: str,
+    *,
+    path: Path,
+    n: int | None,
+) -> None:
+    """Store and print what anybody's model says of a split, by its predict_step, or of image files, by its forward.
+
+    Raises ValueError in one line that says what to add where it cannot.
+    """
+    from src.data.inputs import image_files, readable
+    from src.fit.contract import Described, Preprocessing, needs, offers
+    from src.fit.first_batch import STAGES
+    from src.fit.predicting import predict_files, predict_split
+    from src.fit.said import Said
+
+    if n is not None and n < 1:
+        raise ValueError(f"n={n}: how many, at least 1, or null for all")
+    classes = data.classes if offers(data, Described) and data.task == "multiclass" else None
+    if source in STAGES:
+        with Said(path, names=names_of(data, source), classes=classes, most=n) as said:
+            predict_split(model, data, trainer, split=source, say=said.add, enough=said.is_enough)
+    else:
+        files = image_files(source)[:n]
+        readers = needs(data, Preprocessing, for_=f"input={source}")
+        with Said(path, names=[readable(str(file)) for file in files], classes=classes) as said:
+            for output, error in predict_files(model, readers, files, device=trainer.strategy.root_device):
+                said.add_one(output, error)
+    show(said.first, list(said.first[0]) if said.first else [])
+    print(said.summary() + (f"; the first {n}" if n else ""))
+
+
+def names_of(data: "lightning.LightningDataModule", split: str) -> list[str] | None:
+    """Return what to call each sample of a split; None where nobody knows."""
+    from src.data.inputs import SPLITS, readable
+    from src.fit.contract import Readable, offers
+    from src.fit.first_batch import STAGES
+
+    if split not in SPLITS or not offers(data, Readable):
+        return None
+    named: Any = data
+    named.setup(STAGES[split])
+    return [readable(name) for name in named.names(split)]
 
 
 def predict(
@@ -72,7 +139,7 @@ def predict(
     classes: Sequence[str] | None,
     top_k: int,
     device: "torch.device",
-) -> Iterator[Said]:
+) -> Iterator[Labelled]:
     """Yield a row for each sample and what the net saw; None where the sample could not be read.
 
     A row has `path`, where it is known `target`, then `label`, `probability` and `top_k`, the most probable labels with
@@ -103,26 +170,18 @@ def columns(classes: Sequence[str] | None, *, top_k: int, has_target: bool) -> l
     return [*start, *(f"{name}{rank}" for rank in ranks for name in ("label", "probability")), "error"]
 
 
-def store(path: Path, rows: Iterable[Said], header: Sequence[str]) -> Stored:
+def store(path: Path, rows: Iterable[Labelled], header: Sequence[str]) -> Stored:
     """Write the rows as they come to `path`.csv and `path`.jsonl; the files are there when all rows are."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    files = [path.with_name(f"{path.name}.{kind}") for kind in ("csv", "jsonl")]
-    first: list[Said] = []
-    samples = bad = 0
-    with (
-        whole(files[0]) as part,
-        whole(files[1]) as its_lines,
-        part.open("w", newline="", encoding="utf-8") as table,
-        its_lines.open("w", encoding="utf-8") as lines,
-    ):
-        writer = csv.DictWriter(table, header)
-        writer.writeheader()
+    from src.run.row_files import RowFiles
+
+    first: list[Labelled] = []
+    bad = 0
+    with RowFiles(path, header) as files:
         for row, x in rows:
-            writer.writerow(flat(row))
-            lines.write(json.dumps(row, ensure_ascii=False) + "\n")
-            samples, bad = samples + 1, bad + (row["error"] is not None)
-            first += [(row, x)] if samples <= PICTURED else []
-    return Stored(first, samples, bad)
+            files.add(row, flat(row))
+            bad += row["error"] is not None
+            first += [(row, x)] if files.rows <= PICTURED else []
+    return Stored(first, files.rows, bad)
 
 
 def flat(row: Row) -> Row:
@@ -136,12 +195,11 @@ def show(rows: Sequence[Row], header: Sequence[str]) -> None:
     """Print rows as a table; columns that none of them fills are left out."""
     from src.view.screen import table
 
-    cells = [flat(row) for row in rows]
-    used = [column for column in header if any(row.get(column) is not None for row in cells)]
-    table(used, (["" if row.get(column) is None else row[column] for column in used] for row in cells))
+    used = [column for column in header if any(row.get(column) is not None for row in rows)]
+    table(used, ([_short(row.get(column)) for column in used] for row in rows))
 
 
-def picture(path: Path, shown: Sequence[Said], *, data: "Data", title: str) -> None:
+def picture(path: Path, shown: Sequence[Labelled], *, data: "Data", title: str) -> None:
     """Store a picture of what the net saw, with what it says; none where there is no image."""
     from src.plot.tiles import Tile, grid
 
@@ -174,6 +232,11 @@ def _said(score_B: "Tensor", *, classes: Sequence[str] | None, top_k: int) -> It
     for values, numbers in zip(best.values.tolist(), best.indices.tolist(), strict=True):
         ranked = [{"label": classes[k], "probability": value} for k, value in zip(numbers, values, strict=True)]
         yield {**ranked[0], "top_k": ranked}
+
+
+def _short(value: Any) -> Any:
+    text = "" if value is None else json.dumps(value, default=str) if isinstance(value, list | dict) else value
+    return f"{text[:LETTERS]}…" if isinstance(value, list | dict) and len(text) > LETTERS else text
 
 
 def _caption(row: Row) -> tuple[str, bool | None]:

@@ -92,7 +92,7 @@ class Predict(Train):
     """The config of a finished run, and what its net is to label."""
 
     checkpoint: str = "best"
-    input: str = "???"  # a file, a folder, a pattern, or the split test or val
+    input: str | None = None  # a file, a folder, a pattern, or a split: test, val, predict; null: predict, if there is
     n: int | None = None  # so many of them, at random
     top_k: int = 3  # the classes listed for each
     out: str | None = None  # the folder that files go to; null: the run folder

@@ -26,7 +26,7 @@ from src.data.transform.prepare import Augment, Normalize, fit, with_channels
 
 log = logging.getLogger(__name__)
 
-STAGES = {"fit": ("train", "val"), "validate": ("train", "val"), "test": ("test",)}
+STAGES = {"fit": ("train", "val"), "validate": ("train", "val"), "test": ("test",), "predict": ()}
 Read = Callable[..., tuple[Images, Tensor]]
 
 

@@ -45,7 +45,7 @@ class Scored(Protocol):
 
 
 @runtime_checkable
-class Predicting(Protocol):
+class Predicting(Scored, Protocol):
     """A model that says what its outputs mean: probabilities, or numbers of a regression."""
 
     def predict(self, output_BK: Tensor) -> Tensor:
@@ -69,10 +69,19 @@ class Described(Protocol):
 
 
 @runtime_checkable
-class Readable(Described, Splits, Protocol):
+class Preprocessing(Protocol):
+    """A way from an image to the batch that the net wants: image files as input."""
+
+    def preprocess(self, image: Any) -> Tensor:
+        """Return a batch (1, C, H, W) for an image, PIL or uint8 (C, H, W)."""
+
+
+@runtime_checkable
+class Readable(Described, Splits, Preprocessing, Protocol):
     """Data whose samples can be had in order, by name, and as they are stored: predictions, pictures, embeddings."""
 
     indices: dict[str, Tensor]
+    normalize: Any  # from stored samples to what the net sees, with `invert` and `affine`
 
     def in_order(self, split: str, *, whole: bool = False) -> "Batched":
         """Return every sample of a split once, in order, as the net sees it."""
@@ -82,9 +91,6 @@ class Readable(Described, Splits, Protocol):
 
     def names(self, split: str) -> list[str]:
         """Return what to call each sample of a split."""
-
-    def preprocess(self, image: Any) -> Tensor:
-        """Return a batch as the net wants it for an image."""
 
 
 @runtime_checkable

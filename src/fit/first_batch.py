@@ -20,8 +20,9 @@ from src.fit.contract import Net, Splits, offers
 STAGES = {"train": "fit", "val": "fit", "test": "test", "predict": "predict"}
 STEPS = ("predict_step", "validation_step", "test_step", "training_step")
 TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
-UNLOGGED = {"logger": False, "enable_checkpointing": False}
-UNSHOWN = {"enable_progress_bar": False, "enable_model_summary": False}
+UNRECORDED: Any = dict.fromkeys(
+    ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
+)
 
 
 class Call(NamedTuple):
@@ -63,7 +64,7 @@ def batches(
     data: lightning.LightningDataModule, split: str, *, model: lightning.LightningModule | None = None
 ) -> Iterator[Any]:
     """Yield the batches of a split on the CPU as a step of `model` gets them: of several loaders as Lightning does."""
-    trainer = data.trainer or lightning.Trainer(accelerator="cpu", devices=1, **UNLOGGED, **UNSHOWN)
+    trainer = data.trainer or lightning.Trainer(accelerator="cpu", devices=1, **UNRECORDED)
     trainer.datamodule, data.trainer = data, trainer  # type: ignore[attr-defined]  # a hook of theirs may ask it
     found = loaders(data, split)
     if not isinstance(found, CombinedLoader):

@@ -133,6 +133,10 @@ class Supervised(lightning.LightningModule, ABC):
         """Return the net's output_BK, or output_B where K is 1."""
         return self.run_net(x_B)
 
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return what the metrics score of a batch (x, target)."""
+        return self.predict(self(batch[0]))
+
     def run_net(self, x_B: Tensor) -> Tensor:
         """Return what the net makes of a batch, on as many devices as there are."""
         if self.runner is not None:

@@ -52,7 +52,7 @@ def table(rows: Sequence[Row], paths: Sequence[str]) -> Table:
 
 
 def shown_scores(rows: Sequence[Row]) -> list[str]:
-    """Return the names of the scores to show: what is monitored, and the test scores or, without any, val's or the others."""
+    """Return the names of the scores to show: what is monitored, and the test scores or, without any, others."""
     found = all_scores(rows)
     best = [name for name in found if name.startswith("best ")]
     of = {split: [name for name in found if name not in best and split_of(name) == split] for split in (*ORDER, None)}
