@@ -193,7 +193,7 @@ X = torch.zeros(3, 2)
         (
             Pair(torch.tensor([1, 2, 3]), ["a", "b", "c"]),
             X,
-            [{"score": k, "name": n} for k, n in zip((1, 2, 3), "abc")],
+            [{"score": k, "name": "abc"[k - 1]} for k in (1, 2, 3)],
         ),
         ((torch.tensor([1, 2, 3]), torch.tensor([4, 5, 6])), X, [{"0": 1, "1": 4}, {"0": 2, "1": 5}, {"0": 3, "1": 6}]),
         ([{"a": 1}, {"a": 2}, {"a": 3}], X, [{"a": 1}, {"a": 2}, {"a": 3}]),
