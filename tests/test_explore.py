@@ -18,7 +18,7 @@ from src.data.read.digits import digits
 from src.data.read.image_folder import image_folder
 from src.data.read.temperature import READINGS, temperature
 from src.explore import implied, look, plan
-from src.model.multiclass import Multiclass
+from src.model.supervised import Supervised
 from src.run.record import read
 from tests import toy
 from tests.conftest import Command
@@ -253,10 +253,10 @@ def drawn(figure: Figure) -> list[list[float]]:
     ],
 )
 def test_the_schedule_in_the_picture_is_the_one_that_a_run_uses(name: str, settings: dict, tmp_path: Path) -> None:
-    def model() -> Multiclass:
+    def model() -> Supervised:
         node = {"_target_": f"src.model.schedule.{name}", "_partial_": True}
         optimizer = {"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.5, "momentum": 0.9}
-        return Multiclass(
+        return toy.multiclass(
             torch.nn.Linear(4, 3),
             outputs=3,
             loss=torch.nn.CrossEntropyLoss(),
@@ -292,7 +292,7 @@ def test_drawing_a_schedule_trains_nothing(tmp_path: Path) -> None:
     net = torch.nn.Linear(4, 3)
     before = net.weight.clone()
     optimizer = build({"_target_": "torch.optim.SGD", "_partial_": True, "lr": 0.5, "weight_decay": 0.1})
-    model = Multiclass(net, outputs=3, loss=torch.nn.CrossEntropyLoss(), optimizer=optimizer)
+    model = toy.multiclass(net, outputs=3, loss=torch.nn.CrossEntropyLoss(), optimizer=optimizer)
     rates = Rates()
     trainer = toy.trainer(tmp_path, callbacks=[rates], max_epochs=4)
     trainer.fit(model, toy.tabular(batch_size=8))

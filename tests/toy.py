@@ -5,6 +5,7 @@ Shapes: N samples, C channels, H height, W width, D features.
 
 import gzip
 import hashlib
+import inspect
 import pickle
 import struct
 from collections.abc import Callable, Mapping, Sequence
@@ -17,11 +18,17 @@ import pytest
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import Logger
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.datasets import CIFAR10
 
 from src.data.module import Data
 from src.fit.trainer import Trainer
+from src.model.learns import Learns
+from src.model.supervised import Supervised
+from src.task.binary import Binary
+from src.task.multiclass import Multiclass
+from src.task.regression import Regression
+from src.task.task import Task
 
 IDX_NAMES = {True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")}
 IDX_NAMES[False] = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -123,6 +130,33 @@ def trainer(folder: Path, **settings: Any) -> Trainer:
         | {"num_sanity_val_steps": 0, "default_root_dir": folder}
     )
     return Trainer(**defaults | settings)
+
+
+TASKS: dict[str, type[Task]] = {"binary": Binary, "multiclass": Multiclass, "regression": Regression}
+
+
+def supervised(task: str, net: nn.Module, *, cls: type[Supervised] = Supervised, **settings: Any) -> Supervised:
+    """Return a model; `settings` go to its task, to what learns of it, or to itself."""
+    of_task, of_learns = (
+        {key: settings.pop(key) for key in [*settings] if key in inspect.signature(owner).parameters}
+        for owner in (TASKS[task], Learns)
+    )
+    return cls(net, task=TASKS[task](**of_task), learns=Learns(**of_learns), **settings)
+
+
+def multiclass(net: nn.Module, **settings: Any) -> Supervised:
+    """Return a model of classes; as `supervised`."""
+    return supervised("multiclass", net, **settings)
+
+
+def binary(net: nn.Module, **settings: Any) -> Supervised:
+    """Return a model of two classes and one logit; as `supervised`."""
+    return supervised("binary", net, **settings)
+
+
+def regression(net: nn.Module, **settings: Any) -> Supervised:
+    """Return a model of numbers; as `supervised`."""
+    return supervised("regression", net, **settings)
 
 
 class Points(Logger):

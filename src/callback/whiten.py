@@ -31,7 +31,7 @@ class Whiten(lightning.Callback):
             cure = "choose model=airbench, or remove it by ~callback.whiten"
             raise ValueError(f"callback=whiten: {type(net).__name__} has no whiten(): {cure}")
         net.whitening.weight.requires_grad_(False)
-        if model.weights is not None:
+        if model.learns.weights is not None:
             return
         assert isinstance(data, Data)
         loader = data.in_order("train", whole=True)

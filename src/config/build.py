@@ -1,22 +1,23 @@
 """Objects from config nodes: an allow-listed `_target_` called with the node's other keys."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 from src.config.allow import resolve
+from src.config.owner import routed, targets
 
 
 def build(node: Any, **arguments: Any) -> Any:
     """Return what `node`, a plain and resolved config, describes; nodes inside it are built first.
 
     `_target_` names the class or function, `_partial_: true` gives it with its arguments bound instead of calling it.
-    `arguments` replace keys of the outermost node. Raises ValueError for a `_target_` that is not on the allow-list,
-    before anything is built.
+    `arguments` replace keys of the outermost node. A setting goes to the part that owns it (src.config.owner). Raises
+    ValueError for a `_target_` that is not on the allow-list, before anything is built.
     """
     for _, inner in targets(node):
         resolve(inner["_target_"])
-    return _built(node | arguments if arguments else node)
+    return _built(routed(node | arguments if arguments else node))
 
 
 def _built(node: Any) -> Any:
@@ -30,17 +31,3 @@ def _built(node: Any) -> Any:
     call = resolve(values.pop("_target_"))
     is_partial = values.pop("_partial_", False)
     return partial(call, **values) if is_partial else call(**values)
-
-
-def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (path, node) of every node with a `_target_` in `node`, the outer before the inner."""
-    if isinstance(node, Mapping):
-        if "_target_" in node:
-            yield path, node
-        children = [(f"{path}.{key}" if path else str(key), value) for key, value in node.items()]
-    elif isinstance(node, list):
-        children = [(f"{path}[{index}]", value) for index, value in enumerate(node)]
-    else:
-        return
-    for name, value in children:
-        yield from targets(value, name)

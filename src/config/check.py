@@ -11,7 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from src.config.allow import check_name, resolve
-from src.config.build import build, targets
+from src.config.build import build
+from src.config.owner import calls, owned, targets
 from src.config.schema import CONF
 from src.config.signature import check_call
 
@@ -84,7 +85,7 @@ def check(
         check_name(node["_target_"])  # all names, before the first import
     _check_presence(resolved, groups)
     for path, node in _calls(resolved, groups):
-        check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_other_option, path))
+        check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_elsewhere, path, node))
     if "trainer" in groups:
         _check_hardware(resolved["trainer"], is_here=is_here, is_alone=is_alone)
     build(resolved["data"])  # its constructor judges its numbers; it reads nothing
@@ -118,7 +119,7 @@ def _check_presence(resolved: Mapping[str, Any], groups: Collection[str]) -> Non
 def _calls(resolved: Mapping[str, Any], groups: Collection[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for group in GROUPS:
         if group in groups:
-            yield from targets(resolved[group], group)
+            yield from calls(resolved[group], group)
 
 
 def _check_hardware(trainer: Mapping[str, Any], *, is_here: bool, is_alone: bool) -> None:
@@ -126,6 +127,13 @@ def _check_hardware(trainer: Mapping[str, Any], *, is_here: bool, is_alone: bool
     from src.fit.trainer import alone
 
     check_hardware({**trainer, **alone(trainer)} if is_alone else trainer, is_here=is_here)
+
+
+def _elsewhere(path: str, node: Mapping[str, Any], key: str) -> str | None:
+    """Return a hint where an owner of the node's settings, or another option, takes an argument near `key`."""
+    taken = [name for takes in owned(resolve(node["_target_"]), node).values() for name in takes]
+    near = get_close_matches(key, taken, n=1)
+    return f"did you mean {near[0]}?" if near else _other_option(path, key)
 
 
 def _other_option(group: str, key: str) -> str | None:
@@ -208,10 +216,7 @@ def _called(resolved: Mapping[str, Any], device: str) -> tuple[str, ...]:
         model = build(resolved["model"])
         shape = resolved["data"].get("shape")
         if shape is not None:
-            output = model(torch.zeros(2, *shape))
-            expected = resolved["model"].get("outputs")
-            if expected and tuple(output.shape) not in ((2, expected), (2,)):
-                raise ValueError(f"its output for 2 samples has shape {list(output.shape)}, expected [2, {expected}]")
+            model(torch.zeros(2, *shape))
     return tuple(getattr(model, "score_names", ()))
 
 

@@ -30,12 +30,27 @@ TARGETS = {
     "src.data.logic_gate.logic_gate": "src.data.read.logic_gate.logic_gate",
     "src.data.mnist.fashionmnist": "src.data.read.mnist.fashionmnist",
     "src.data.mnist.mnist": "src.data.read.mnist.mnist",
+    "src.model.binary.Binary": "src.task.binary.Binary",
+    "src.model.multiclass.Multiclass": "src.task.multiclass.Multiclass",
+    "src.model.regression.Regression": "src.task.regression.Regression",
     "src.data.temperature.temperature": "src.data.read.temperature.temperature",
 }
 KEYS: dict[str, str | None] = {  # its path from the top, such as data.workers, to its path now, None where it is gone
     "trainer.steps_per_call": None,
 }
-NODES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # before TARGETS and KEYS
+
+
+def _supervised(node: dict[str, Any]) -> dict[str, Any]:
+    """Return the model whose `_target_` was a class per task."""
+    return {**node, "_target_": "src.model.supervised.Supervised", "task": {"_target_": node["_target_"]}}
+
+
+NODES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {  # before TARGETS and KEYS
+    "${task.${data.task}.model}": _supervised,
+    "src.model.binary.Binary": _supervised,
+    "src.model.multiclass.Multiclass": _supervised,
+    "src.model.regression.Regression": _supervised,
+}
 
 
 def renamed(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -145,8 +145,15 @@ def register() -> None:
     store = ConfigStore.instance()
     # One for all: Hydra would copy it twice for every group that --help lists, half a second in all.
     ConfigStore.__deepcopy__ = lambda self, memo: self  # type: ignore[attr-defined]
+    store.store(name="tasks", node={"task": tasks()})
     for schema in (Train, Eval, Predict, Explain, Explore, Export, Report, Reproduce):
         store.store(name=f"{schema.__name__.lower()}_schema", node=open_groups(schema))
+
+
+def tasks() -> dict[str, Any]:
+    """Return what each file of conf/task says, the person's own among them, by its name, which `data.task` chooses."""
+    folders = [folder / "task" for folder in (CONF, own_conf()) if folder]
+    return {path.stem: OmegaConf.load(path) for folder in folders for path in sorted(folder.glob("*.yaml"))}
 
 
 def open_groups(schema: type) -> DictConfig:

@@ -3,7 +3,7 @@
 Shapes: N samples, B batch, S batches seen at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -24,10 +24,10 @@ class Meter(nn.Module):
     ask for scores at the same place, and get the scores of what all of them added.
     """
 
-    def __init__(self, metrics: MetricCollection, predict: Callable[[Tensor], Tensor]):
+    def __init__(self, metrics: Mapping[str, Metric], predict: Callable[[Tensor], Tensor]):
         super().__init__()
         self.whole = _Scores(metrics)
-        self.point = _Scores(metrics.clone())
+        self.point = _Scores(metrics)
         self.predict = predict
         self.ranks = 1
         self._seen = 0
@@ -105,10 +105,10 @@ class Meter(nn.Module):
 class _Scores(nn.Module):
     """The mean loss and the metrics over some batches."""
 
-    def __init__(self, metrics: MetricCollection):
+    def __init__(self, metrics: Mapping[str, Metric]):
         super().__init__()
         self.loss = _SampleMean()
-        self.metrics = metrics
+        self.metrics = MetricCollection({name: metric.clone() for name, metric in metrics.items()})
         for module in self.modules():
             if isinstance(module, Metric):
                 module.distributed_available_fn = _never  # its own way hangs where a process has seen nothing

@@ -1,10 +1,9 @@
-"""The training path that binary, multiclass and regression models share.
+"""The training path of every task: a net and what it is to predict, on a Trainer.
 
 Shapes: B batch, K outputs.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import lightning
@@ -13,38 +12,28 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import Metric
 
 from src.data.batches import Batch, Batches
-from src.model.class_weights import balanced, stated
-from src.model.frozen import Frozen
 from src.model.keys import keep_plain_keys
+from src.model.learns import EVERYTHING, Learns
 from src.model.lone_samples import refuse_lone_samples, refuse_unshared
 from src.model.meter import Meter
-from src.model.metric import collection
 from src.model.schedule import total_steps
 from src.model.scores import Curve, check_count, publish, write
 from src.model.share import lr_factor, scale_rates, share_of_mean
-from src.model.transfer import parameter_groups
 from src.strategy.exchange import gathered
+from src.task.class_weights import balanced
+from src.task.task import Task
 
 SPLITS = ("train", "val", "test")
 GRAPHS = ("reduce-overhead", "max-autotune")  # the modes of torch.compile that make CUDA graphs
 
 
-class Supervised(lightning.LightningModule, ABC):
-    """Trains `net` to predict targets, and scores it on each split as `split/loss` and `split/<metric>`.
+class Supervised(lightning.LightningModule):
+    """Trains `net` to predict what `task` says, and scores it on each split as `split/loss` and `split/<metric>`.
 
     `optimizer` is called with the parameters, `scheduler` with the optimizer and the total number of optimizer
-    `steps`. `metrics` are names of torchmetrics classes in snake case, such as `accuracy`, `f1` or
-    `calibration_error`. `outputs` is K.
-
-    `weights` says what the net starts from, which the command loads: a run folder, a checkpoint, or the name of weights
-    that torchvision publishes, such as IMAGENET1K_V1; null starts anew. Of the net, `trainable` learns: all,
-    last_stage, last_block or head; the rest is frozen, BatchNorm's statistics too, until `unfreeze_epoch`, where that
-    is given. What is not the head learns by `backbone_lr`, else by the optimizer's own rate. With
-    `spare_norms_and_biases` these have no weight decay. `class_weights` weigh the loss: one number per class, or
-    "balanced", inversely to the classes' frequencies in the training split.
+    `steps`. `learns` says what of the net does.
 
     `scale_lr` multiplies all rates, none, linear or sqrt, by the number of processes or its root: with linear, the
     optimizer's rate is the one that suits the part of a batch that one process has. Whatever the number of processes,
@@ -54,48 +43,35 @@ class Supervised(lightning.LightningModule, ABC):
     epoch's end; the scores of the whole epoch are what callbacks, the progress bar and `run.json` see.
     """
 
+    owners = ("task", "learns")  # whose settings a config may state as the model's own
+
     def __init__(
         self,
         net: nn.Module,
         *,
-        outputs: int,
-        loss: nn.Module,
+        task: Task,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
-        metrics: Iterable[str] = (),
-        weights: str | None = None,
-        trainable: str = "all",
-        unfreeze_epoch: int | None = None,
-        backbone_lr: float | None = None,
-        spare_norms_and_biases: bool = False,
-        class_weights: str | Sequence[float] | None = None,
+        learns: Learns = EVERYTHING,
         scale_lr: str = "none",
     ):
         super().__init__()
         self.net = net
         self.runner: Callable[[Tensor], Tensor] | None = None  # a strategy's, which runs the net on several devices
-        self.outputs = outputs
-        self.loss = loss
+        self.task = task
+        self.loss = task.loss  # here too, so that it moves with the module and its weights are in the state
         self.optimizer = optimizer
         self.scheduler = scheduler
-        self.weights = weights
-        self.backbone_lr = backbone_lr
-        self.spare_norms_and_biases = spare_norms_and_biases
-        self.class_weights = class_weights
+        self.learns = learns
         self.scale_lr = scale_lr
         lr_factor(scale_lr, 1)  # refuses what is no choice
-        self._frozen = Frozen(net, trainable, unfreeze_epoch=unfreeze_epoch)
-        if class_weights is not None:
-            self.weigh(stated(class_weights, outputs=max(outputs, 2)))
-        names = list(metrics)
-        self.train_meter, self.val_meter, self.test_meter = (
-            Meter(collection(names, self.metric), self.predict) for _ in SPLITS
-        )
+        self._frozen = learns.frozen(net)
+        self.train_meter, self.val_meter, self.test_meter = (Meter(task.metrics, task.predict) for _ in SPLITS)
         self._curve = Curve(self.train_meter)
         self._compiled_mode: str | None = None
         self._is_graph = False
         self._ranks = 1
-        self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *names))
+        self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *task.metrics))
         keep_plain_keys(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -105,33 +81,13 @@ class Supervised(lightning.LightningModule, ABC):
         else:
             super().__setattr__(name, value)
 
-    @abstractmethod
-    def metric(self, name: str) -> Metric:
-        """Return the torchmetrics metric that `name` stands for in this task."""
-
-    @abstractmethod
-    def predict(self, output_BK: Tensor) -> Tensor:
-        """Return what the metrics score: probabilities, or numbers for regression."""
-
-    def target(self, target_B: Tensor) -> Tensor:
-        """Return the targets in the form the loss wants."""
-        return target_B
-
-    def label(self, target_B: Tensor) -> Tensor:
-        """Return the targets in the form the metrics want; those of mixed samples become the larger part's."""
-        return target_B
-
-    def weigh(self, weight_K: Tensor) -> None:
-        """Weigh the classes in the loss; raises ValueError where the loss or the task has no such weights."""
-        raise ValueError(f"model.class_weights={self.class_weights}: {type(self).__name__} has no classes: remove it")
-
-    def mass(self, target_B: Tensor) -> Tensor | None:
-        """Return what the loss divides its sum over these samples by; None where that is their number."""
-        return None
-
     def forward(self, x_B: Tensor) -> Tensor:
-        """Return the net's output_BK, or output_B where K is 1."""
-        return self.run_net(x_B)
+        """Return the net's outputs in the form the loss wants."""
+        return self.task.output(self.run_net(x_B))
+
+    def predict(self, output_BK: Tensor) -> Tensor:
+        """Return what the outputs mean: probabilities, or numbers for regression."""
+        return self.task.predict(output_BK)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return what the metrics score of a batch (x, target)."""
@@ -168,14 +124,14 @@ class Supervised(lightning.LightningModule, ABC):
         """Return the batch's mean loss and its outputs; of a part of one, the loss that has the gradient's share."""
         x_B, target_B = batch
         output_B = self(x_B)
-        loss = self.loss(output_B, self.target(target_B))
+        loss = self.loss(output_B, self.task.target(target_B))
         if self._ranks > 1 and isinstance(loader := self._loader(meter), Batches):
             count, samples = loader.count(number), loader.size(number)
-            part = share_of_mean(loss, count=count, samples=samples, mass=self.mass(target_B))
+            part = share_of_mean(loss, count=count, samples=samples, mass=self.task.mass(target_B))
             if count:
-                meter.add(part.detach() * (samples / count), output_B.detach(), self.label(target_B))
+                meter.add(part.detach() * (samples / count), output_B.detach(), self.task.label(target_B))
             return part * self._ranks, output_B  # the processes' gradients are averaged
-        meter.add(loss.detach(), output_B.detach(), self.label(target_B))
+        meter.add(loss.detach(), output_B.detach(), self.task.label(target_B))
         return loss, output_B
 
     def _loader(self, meter: Meter) -> object:
@@ -207,10 +163,7 @@ class Supervised(lightning.LightningModule, ABC):
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimizer, and the schedule as one that steps with it."""
-        groups = parameter_groups(
-            self.net, backbone_lr=self.backbone_lr, spare_norms_and_biases=self.spare_norms_and_biases
-        )
-        optimizer = self.optimizer(groups)
+        optimizer = self.optimizer(self.learns.groups(self.net))
         scale_rates(optimizer, self.scale_lr, ranks=self._ranks)
         if not self.scheduler:
             return optimizer
@@ -239,8 +192,9 @@ class Supervised(lightning.LightningModule, ABC):
         """Weigh the classes by how often the training split has them, where that is wanted."""
         if self.global_rank:  # dropout draws other numbers in each process
             torch.manual_seed(torch.initial_seed() + self.global_rank)
-        if self.class_weights == "balanced":
-            self.weigh(balanced(self.trainer.datamodule.class_counts()))  # type: ignore[attr-defined]
+        if self.task.class_weights == "balanced":
+            count_K = self.trainer.datamodule.class_counts()  # type: ignore[attr-defined]
+            self.task.weigh(balanced(count_K).to(self.device))
 
     def on_train_start(self) -> None:
         """Freeze what is frozen; refuse a last batch of one sample where BatchNorm would have one value per channel."""

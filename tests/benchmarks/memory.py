@@ -31,7 +31,8 @@ IMPORTS = (
     "src.fit.recorder",
     "src.data.read.mnist",
     "src.data.module",
-    "src.model.multiclass",
+    "src.model.supervised",
+    "src.task.multiclass",
     "src.run.checkpoint_io",
 )
 

@@ -9,7 +9,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from src.callback.graph import Graph
-from src.model.multiclass import Multiclass
 from tests import toy
 
 
@@ -27,7 +26,7 @@ def test_a_net_that_cannot_be_traced_trains_and_the_log_says_why_in_a_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     sgd = torch.optim.SGD
-    model = Multiclass(
+    model = toy.multiclass(
         Never(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=lambda weights: sgd(weights, lr=0.1)
     )
     trainer = toy.trainer(tmp_path, callbacks=[Graph()], logger=TensorBoardLogger(str(tmp_path)))

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from src.callback.lookahead import Lookahead
-from src.model.multiclass import Multiclass
 from tests import toy
 
 EPOCHS, LR = 3, 0.1  # of 5 batches: 36 training samples, 8 in a batch
@@ -23,7 +22,7 @@ def fitted(folder: Path, callback: Lookahead, **settings: Any) -> tuple[nn.Modul
     """The net after a fit with `callback`, and the batches that it saw."""
     batches: list[tuple[Tensor, Tensor]] = []
     callbacks = [toy.Each(lambda trainer, batch: batches.append(batch))]
-    model = Multiclass(
+    model = toy.multiclass(
         net(), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=lambda weights: torch.optim.SGD(weights, lr=LR)
     )
     trainer = toy.trainer(folder, max_epochs=EPOCHS, callbacks=[*callbacks, callback], **settings)

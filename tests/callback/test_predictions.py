@@ -15,7 +15,6 @@ from torch.optim import SGD
 from src.callback.predictions import Predictions, around
 from src.data.read.temperature import CELSIUS, READINGS
 from src.fit.checkpoint import Checkpoint
-from src.model.binary import Binary
 from src.net.mlp import MLP
 from src.run import load
 from src.run.prediction_table import Table, read
@@ -106,7 +105,7 @@ def test_two_classes_keep_train_and_val_too_each_sample_once(train: Command) -> 
 
 
 def test_every_sample_of_a_large_training_set_is_kept(tmp_path: Path) -> None:
-    model = Binary(MLP([4], 1, widths=[3]), outputs=1, loss=BCEWithLogitsLoss(), optimizer=partial(SGD, lr=0.5))
+    model = toy.binary(MLP([4], 1, widths=[3]), outputs=1, loss=BCEWithLogitsLoss(), optimizer=partial(SGD, lr=0.5))
     trainer = toy.trainer(tmp_path, callbacks=[Predictions(str(tmp_path))])
     trainer.fit(model, toy.tabular(task="binary", outputs=2, train=50_000, val_fraction=0.5, batch_size=1000))
     said = [read(tmp_path / f"{split}.csv") for split in ("train", "val")]
@@ -125,7 +124,7 @@ def test_every_sample_of_a_large_training_set_is_kept(tmp_path: Path) -> None:
 def test_no_more_of_train_and_val_is_kept_than_the_trainer_may_use(
     settings: dict[str, Any], rows: tuple[int, int], tmp_path: Path
 ) -> None:
-    model = Binary(MLP([4], 1, widths=[3]), outputs=1, loss=BCEWithLogitsLoss(), optimizer=partial(SGD, lr=0.5))
+    model = toy.binary(MLP([4], 1, widths=[3]), outputs=1, loss=BCEWithLogitsLoss(), optimizer=partial(SGD, lr=0.5))
     trainer = toy.trainer(tmp_path, callbacks=[Predictions(str(tmp_path))], **settings)
     data = toy.tabular(task="binary", outputs=2, train=90, val_fraction=0.4, batch_size=8, drop_last=True)
     trainer.fit(model, data)
@@ -148,7 +147,7 @@ def test_train_and_val_are_judged_by_the_best_weights_and_the_fit_is_left_as_it_
 
 
 def test_the_fit_ends_with_the_last_weights_though_the_best_were_asked(tmp_path: Path) -> None:
-    model = Binary(MLP([4], 1, widths=[3]), outputs=1, loss=BCEWithLogitsLoss(), optimizer=partial(SGD, lr=0.5))
+    model = toy.binary(MLP([4], 1, widths=[3]), outputs=1, loss=BCEWithLogitsLoss(), optimizer=partial(SGD, lr=0.5))
     kept = Checkpoint(str(tmp_path), monitor="val/loss", mode="max")  # the first epoch's
     callbacks = [kept, Predictions(str(tmp_path / "predictions"))]
     trainer = toy.trainer(tmp_path, callbacks=callbacks, max_epochs=3)

@@ -9,14 +9,13 @@ from torch import nn
 from torch.optim import SGD
 
 from src.callback.range_test import RangeTest, smooth, suggest
-from src.model.multiclass import Multiclass
 from tests import toy
 
 
 def swept(folder, *, net=None, settings=None, optimizer=None, steps=30, **test):
     range_test = RangeTest(steps=steps, **test)
     optimizer = optimizer or partial(SGD, lr=0.1)
-    model = Multiclass(net or nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=optimizer)
+    model = toy.multiclass(net or nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=optimizer)
     seen = toy.Each(lambda trainer, batch: used.append([g["lr"] for g in trainer.optimizers[0].param_groups]))
     used: list[list[float]] = []
     trainer = toy.trainer(

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from src.callback.whiten import Whiten
 from src.data.module import Data
-from src.model.multiclass import Multiclass
+from src.model.supervised import Supervised
 from src.net.airbench import Airbench
 from tests import toy
 from tests.conftest import Command
@@ -26,9 +26,9 @@ def data(**settings: Any) -> Data:
     return Data(read, shape=[1, 12, 12], classes=classes, task="multiclass", mean=[0.4], std=[0.2], **settings)
 
 
-def model(net: nn.Module, *, lr: float = 0.01, **settings: Any) -> Multiclass:
+def model(net: nn.Module, *, lr: float = 0.01, **settings: Any) -> Supervised:
     sgd = torch.optim.SGD
-    return Multiclass(
+    return toy.multiclass(
         net, outputs=10, loss=nn.CrossEntropyLoss(), optimizer=lambda weights: sgd(weights, lr=lr), **settings
     )
 

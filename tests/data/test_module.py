@@ -12,7 +12,6 @@ from torchvision.transforms import v2
 
 from src.data.keep import stored as stored_samples
 from src.data.module import Data
-from src.model.multiclass import Multiclass
 from tests import toy
 
 SHAPE = (3, 8, 8)
@@ -86,7 +85,7 @@ def test_fit_never_reads_the_test_set_and_reads_the_training_set_once(tmp_path):
         return stored(split)
 
     module, trainer = data(recording), toy.trainer(tmp_path)
-    model = Multiclass(
+    model = toy.multiclass(
         nn.Sequential(nn.Flatten(), nn.Linear(192, 10)),
         outputs=10,
         loss=nn.CrossEntropyLoss(),
@@ -157,7 +156,7 @@ def test_streaming_trains_to_the_same_bits_as_memory(tmp_path):
     for in_memory in (True, False):
         torch.manual_seed(0)
         net = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(192, 10))
-        model = Multiclass(net, outputs=10, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.Adam)
+        model = toy.multiclass(net, outputs=10, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.Adam)
         toy.trainer(tmp_path, max_epochs=2).fit(model, data(read_lazily, in_memory=in_memory, workers=0))
         weights.append(net[2].weight.detach())
     assert torch.equal(*weights)

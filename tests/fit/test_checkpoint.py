@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from src.fit.checkpoint import Checkpoint
-from src.model.multiclass import Multiclass
+from src.model.supervised import Supervised
 from src.run.checkpoint_io import CheckpointIO, load, load_weights
 from tests import toy
 
@@ -112,9 +112,9 @@ def test_a_run_that_goes_on_does_not_forget_its_best(tmp_path):
     assert (again.best_value, again.best_epoch) == (0.5, 4)
 
 
-def supervised() -> Multiclass:
+def supervised() -> Supervised:
     torch.manual_seed(0)
-    return Multiclass(
+    return toy.multiclass(
         nn.Linear(4, 3),
         outputs=3,
         loss=nn.CrossEntropyLoss(),

@@ -8,7 +8,6 @@ from torch import nn
 from torch._dynamo.utils import counters
 
 from src.fit.trainer import Trainer
-from src.model.multiclass import Multiclass
 from tests import toy
 from tests.conftest import Command
 
@@ -37,7 +36,7 @@ def test_a_compiled_net_learns_what_the_plain_one_does_but_for_roundings(mode: s
 
 def test_a_net_whose_layers_had_to_be_heard_is_compiled_again_by_the_next_fit(tmp_path: Path) -> None:
     net = nn.Linear(4, 3)
-    module = Multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD)
+    module = toy.multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD)
     trainer = toy.trainer(tmp_path, compile="default", max_epochs=0)
     for _ in range(2):
         trainer.fit(module, toy.tabular())

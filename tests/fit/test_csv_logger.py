@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from src.fit.csv_logger import CSV
-from src.model.multiclass import Multiclass
 from tests import toy
 
 
@@ -65,7 +64,7 @@ def test_a_run_that_goes_on_appends_under_the_same_header(tmp_path):
 
 def test_a_fit_writes_each_point_once_and_the_file_says_what_another_logger_got(tmp_path):
     points = toy.Points()
-    model = Multiclass(
+    model = toy.multiclass(
         torch.nn.Linear(4, 3),
         outputs=3,
         loss=torch.nn.CrossEntropyLoss(),

@@ -17,7 +17,6 @@ from src.fit.checkpoint import Checkpoint
 from src.fit.csv_logger import CSV
 from src.fit.recorder import Recorder
 from src.model import schedule
-from src.model.multiclass import Multiclass
 from src.run.checkpoint_io import CheckpointIO, load
 from src.run.interrupt import Interrupted
 from src.run.record import Record, read
@@ -66,7 +65,7 @@ def fit(
     defaults = {"max_epochs": EPOCHS, "log_every_n_steps": 2, "plugins": [CheckpointIO()], "logger": CSV(str(folder))}
     torch.manual_seed(99 if checkpoint else 0)  # what is not resumed would be other numbers
     net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
-    model = Multiclass(
+    model = toy.multiclass(
         net,
         outputs=3,
         loss=nn.CrossEntropyLoss(),

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from src.fit.checkpoint import Checkpoint
 from src.fit.guard import DivergenceError, Guard
-from src.model.multiclass import Multiclass
 from src.run.checkpoint_io import CheckpointIO, load
 from src.run.record import read
 from tests import toy
@@ -56,7 +55,7 @@ def fit(
     """Train over a layer that spoils; return the weights before each batch, those at the end, and the error."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), Spoils(call), nn.Linear(8, 3))
-    model = Multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS[optimizer])
+    model = toy.multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS[optimizer])
     weights, kept = Weights(), Checkpoint(str(folder), monitor="val/loss", every_n_steps=2)
     callbacks = [weights, Guard(every_n_steps=every), kept]
     trainer = toy.trainer(folder, callbacks=callbacks, plugins=[CheckpointIO()], max_epochs=3, **settings)
@@ -108,7 +107,10 @@ def test_a_sound_run_has_the_same_bits_with_and_without_a_guard(tmp_path, optimi
     assert not error
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Identity(), nn.Linear(8, 3))
-    model, weights = Multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS[optimizer]), Weights()
+    model, weights = (
+        toy.multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS[optimizer]),
+        Weights(),
+    )
     trainer = toy.trainer(tmp_path, callbacks=[weights], max_epochs=3)
     trainer.fit(model, toy.tabular(train=60, batch_size=6, val_fraction=0.2))
     assert len(before) == len(weights.before) == 24
@@ -144,7 +146,7 @@ class Exploding(nn.Module):
 @pytest.mark.parametrize("every_n_steps", [1, 2, None])
 def test_infinite_gradients_of_a_finite_loss_reach_no_checkpoint(tmp_path, every_n_steps):
     net = nn.Sequential(nn.Linear(4, 8), Exploding(), nn.Linear(8, 3))
-    model = Multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS["adam"])
+    model = toy.multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS["adam"])
     kept = Checkpoint(str(tmp_path), monitor="train/loss", every_n_steps=every_n_steps)
     trainer = toy.trainer(tmp_path, callbacks=[Guard(), kept], plugins=[CheckpointIO()], max_epochs=3)
     with pytest.raises(DivergenceError, match=r"net\.0\.(weight|bias) is not finite"):
@@ -158,7 +160,7 @@ def test_a_batch_that_is_not_finite_is_named_itself(tmp_path):
     data = toy.tabular(train=60, batch_size=6, val_fraction=0.0, shuffle=False)
     data.setup("fit")
     data._stored["train"][0][data.indices["train"][20]] = math.inf
-    model = Multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS["sgd"])
+    model = toy.multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS["sgd"])
     with pytest.raises(DivergenceError, match=r"at step 4, batch 3 of epoch 0.*the batch itself is not finite"):
         toy.trainer(tmp_path, callbacks=[Guard()]).fit(model, data)
 

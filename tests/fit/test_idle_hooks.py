@@ -11,7 +11,7 @@ from torch import nn
 
 from src.fit.quick import HOOKS
 from src.fit.trainer import Trainer
-from src.model.multiclass import Multiclass
+from src.model.supervised import Supervised
 from tests import toy
 
 
@@ -32,10 +32,10 @@ class Named(lightning.Callback):
         self.idle = [hook for owner in (self, module) for hook in HOOKS if getattr(owner, hook) is None]
 
 
-def fitted(folder: Path, trainer_class: type[lightning.Trainer]) -> tuple[Multiclass, toy.Points, Named]:
+def fitted(folder: Path, trainer_class: type[lightning.Trainer]) -> tuple[Supervised, toy.Points, Named]:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
-    model = Multiclass(
+    model = toy.multiclass(
         net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=partial(torch.optim.Adam, lr=0.05), metrics=["accuracy"]
     )
     points, named = toy.Points(), Named()

@@ -13,14 +13,13 @@ from torch import nn
 
 from src.fit.checkpoint import Checkpoint
 from src.fit.progress import ProgressBar
-from src.model.multiclass import Multiclass
 from tests import toy
 
 LOGGER = "src.fit.progress"
 
 
 def fit(folder: Path, bar: ProgressBar, *, epochs: int = 3, resume: Path | None = None, **settings: Any) -> None:
-    model = Multiclass(
+    model = toy.multiclass(
         nn.Linear(4, 3),
         outputs=3,
         loss=nn.CrossEntropyLoss(),
@@ -107,7 +106,7 @@ def test_the_bar_changes_no_bit_of_the_training(tmp_path, terminal):
     for bar in ([], [(on_terminal if terminal else elsewhere)()[0]]):
         torch.manual_seed(0)
         net = nn.Sequential(nn.Dropout(0.5), nn.Linear(4, 3))
-        model = Multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.Adam)
+        model = toy.multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.Adam)
         toy.trainer(tmp_path, max_epochs=2, callbacks=bar).fit(model, toy.tabular(batch_size=4))
         weights.append(net[1].weight.detach())
     assert torch.equal(*weights)

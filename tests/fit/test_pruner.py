@@ -10,7 +10,6 @@ from torch import nn
 
 from src.fit.checkpoint import Checkpoint
 from src.fit.pruner import Pruner
-from src.model.multiclass import Multiclass
 from src.run.record import Record
 from tests import toy
 
@@ -30,7 +29,7 @@ class Judge:
 
 def fit(folder: Path, judge: Judge, *, checkpoint: Path | None = None, **settings: Any) -> lightning.Trainer:
     torch.manual_seed(0)
-    model = Multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD)
+    model = toy.multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD)
     callbacks = [Pruner(judge, Record(folder), monitor="val/loss"), *settings.pop("callbacks", [])]
     trainer = toy.trainer(folder, callbacks=callbacks, **{"max_epochs": 4} | settings)
     trainer.fit(model, toy.tabular(batch_size=6), ckpt_path=checkpoint, weights_only=True)

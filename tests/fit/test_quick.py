@@ -12,8 +12,8 @@ from torch import nn
 
 from src.fit.quick import HOOKS
 from src.fit.trainer import Trainer
-from src.model.multiclass import Multiclass
 from src.model.schedule import cosine
+from src.model.supervised import Supervised
 from tests import toy
 
 
@@ -48,7 +48,7 @@ class Logs(lightning.Callback):
         module.log("by_step", outputs["loss"], on_step=True, on_epoch=True, batch_size=10)
 
 
-class WithOwnStep(Multiclass):
+class WithOwnStep(Supervised):
     """Takes the optimizer's step by itself, every second time."""
 
     def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
@@ -59,7 +59,7 @@ class WithOwnStep(Multiclass):
             optimizer_closure()
 
 
-class WithOwnOutputs(Multiclass):
+class WithOwnOutputs(Supervised):
     """Returns more than a loss."""
 
     def training_step(self, batch: Any, batch_idx: int) -> Any:
@@ -67,7 +67,7 @@ class WithOwnOutputs(Multiclass):
         return {"loss": super().training_step(batch, batch_idx), "more": 1}
 
 
-class LogsInside(Multiclass):
+class LogsInside(Supervised):
     """Logs within the training step."""
 
     def run_net(self, x_B: torch.Tensor) -> torch.Tensor:
@@ -77,7 +77,7 @@ class LogsInside(Multiclass):
         return super().run_net(x_B)
 
 
-class WithOwnBatch(Multiclass):
+class WithOwnBatch(Supervised):
     """Changes each batch on its way."""
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
@@ -90,7 +90,7 @@ def fitted(
     folder: Path,
     trainer_class: type[lightning.Trainer],
     *callbacks: lightning.Callback,
-    model_class: type[Multiclass] = Multiclass,
+    model_class: type[Supervised] = Supervised,
     optimizer: Any = partial(torch.optim.Adam, lr=0.05),  # noqa: B008
     ckpt_path: Path | None = None,
     val_fraction: float = 0.1,
@@ -99,9 +99,8 @@ def fitted(
     """Return the weights after a fit and what was logged."""
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
-    model = model_class(
-        net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=optimizer, scheduler=cosine, metrics=["accuracy"]
-    )
+    made = {"loss": nn.CrossEntropyLoss(), "optimizer": optimizer, "scheduler": cosine, "metrics": ["accuracy"]}
+    model = toy.multiclass(net, cls=model_class, outputs=3, **made)
     points = toy.Points()
     settings = {"max_epochs": 3, "log_every_n_steps": 3, "accelerator": "cpu", "logger": points} | settings
     settings |= {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}

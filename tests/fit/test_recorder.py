@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from src.fit.recorder import Recorder
-from src.model.multiclass import Multiclass
 from src.run.record import Record
 from tests import toy
 
@@ -31,7 +30,7 @@ class Reads(lightning.Callback):
 def fit(folder: Path, *, data: dict[str, Any] | None = None, **settings: Any) -> tuple[Recorder, lightning.Trainer]:
     net = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 3))
     net[0].weight.requires_grad_(False)
-    model = Multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD, metrics=["accuracy"])
+    model = toy.multiclass(net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD, metrics=["accuracy"])
     recorder = Recorder(Record(folder))
     callbacks = [recorder, *settings.pop("callbacks", [])]
     trainer = toy.trainer(folder, callbacks=callbacks, **{"max_epochs": 3} | settings)

@@ -4,15 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from src.model.binary import Binary
-from src.model.multiclass import Multiclass
-from src.model.regression import Regression
 from tests import toy
 
 
 def model(class_weights):
     options = {"outputs": 3, "loss": nn.CrossEntropyLoss(), "optimizer": torch.optim.SGD}
-    return Multiclass(nn.Linear(4, 3), class_weights=class_weights, **options)
+    return toy.multiclass(nn.Linear(4, 3), class_weights=class_weights, **options)
 
 
 def test_balanced_class_weights_are_inverse_to_the_frequencies_of_the_training_split(tmp_path):
@@ -36,11 +33,11 @@ def test_stated_class_weights_are_cross_entropys():
 
 def test_class_weights_of_two_classes_weigh_binary_cross_entropy():
     options = {"outputs": 1, "optimizer": torch.optim.SGD}
-    module = Binary(nn.Linear(4, 1), loss=nn.BCEWithLogitsLoss(), class_weights=[1.0, 3.0], **options)
+    module = toy.binary(nn.Linear(4, 1), loss=nn.BCEWithLogitsLoss(), class_weights=[1.0, 3.0], **options)
     logit_B, target_B = torch.randn(6), torch.arange(6) % 2
     weight_B = torch.where(target_B == 1, 3.0, 1.0)
     expected = nn.functional.binary_cross_entropy_with_logits(logit_B, target_B.float(), weight=weight_B)
-    torch.testing.assert_close(module.loss(logit_B, module.target(target_B)), expected)
+    torch.testing.assert_close(module.loss(logit_B, module.task.target(target_B)), expected)
 
 
 @pytest.mark.parametrize("weights", ["balance", [1.0, 2.0], [1.0, -1.0, 1.0]])
@@ -51,4 +48,6 @@ def test_class_weights_that_are_none_are_refused(weights):
 
 def test_numbers_have_no_class_weights():
     with pytest.raises(ValueError, match="Regression has no classes"):
-        Regression(nn.Linear(4, 1), outputs=1, loss=nn.MSELoss(), optimizer=torch.optim.SGD, class_weights=[1.0, 2.0])
+        toy.regression(
+            nn.Linear(4, 1), outputs=1, loss=nn.MSELoss(), optimizer=torch.optim.SGD, class_weights=[1.0, 2.0]
+        )

@@ -9,7 +9,6 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import SGD
 
-from src.model.multiclass import Multiclass
 from tests import toy
 
 SAMPLES, CLASSES = 8, 5
@@ -49,7 +48,7 @@ def test_only_the_spellings_with_log_softmax_survive_large_logits():
 
 
 def test_the_loss_that_a_run_scores_is_that_number(tmp_path):
-    model = Multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=partial(SGD, lr=0.1))
+    model = toy.multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=partial(SGD, lr=0.1))
     data = toy.tabular(batch_size=5)
     trainer = toy.trainer(tmp_path)
     trainer.test(model, data, verbose=False)

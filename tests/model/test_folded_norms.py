@@ -6,7 +6,6 @@ from torch import nn
 
 from src.fit.guard import DivergenceError, Guard
 from src.model.folded_norms import folded
-from src.model.multiclass import Multiclass
 from src.net.torchvision import TorchvisionNet
 from tests import toy
 
@@ -71,7 +70,7 @@ def model(**settings):
     torch.manual_seed(0)
     net = Convolution()
     net.backbone[1].running_mean.fill_(0.3)
-    return Multiclass(
+    return toy.multiclass(
         net, outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.SGD, metrics=["accuracy"], **settings
     )
 

@@ -4,15 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from src.model.binary import Binary
-from src.model.multiclass import Multiclass
-from src.model.regression import Regression
-
-TASKS = {"binary": Binary, "multiclass": Multiclass, "regression": Regression}
+from tests import toy
 
 
 def model(task, name):
-    return TASKS[task](nn.Linear(4, 3), outputs=3, loss=nn.Identity(), optimizer=torch.optim.SGD, metrics=[name])
+    settings = {"loss": nn.Identity(), "optimizer": torch.optim.SGD, "metrics": [name]}
+    return toy.supervised(task, nn.Linear(4, 3), outputs=3, **settings)
 
 
 @pytest.mark.parametrize("name", ["f1", "f1_score", "auroc", "accuracy", "calibration_error", "precision", "recall"])

@@ -11,7 +11,6 @@ from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LinearLR, LRScheduler, MultiStepLR, OneCycleLR
 
-from src.model.multiclass import Multiclass
 from src.model.schedule import constant, cosine, onecycle, step
 from tests import toy
 
@@ -129,7 +128,7 @@ def linear(optimizer: Optimizer, *, steps: int, seen: list[int]) -> LRScheduler:
 )
 def test_a_schedule_is_promised_the_steps_that_the_fit_takes(tmp_path, settings, data, steps):
     seen: list[int] = []
-    model = Multiclass(
+    model = toy.multiclass(
         nn.Linear(4, 3),
         outputs=3,
         loss=nn.CrossEntropyLoss(),
@@ -145,7 +144,7 @@ def test_a_schedule_is_promised_the_steps_that_the_fit_takes(tmp_path, settings,
 
 def test_the_rate_follows_the_schedule_step_by_step_in_a_fit(tmp_path):
     used = []
-    model = Multiclass(
+    model = toy.multiclass(
         nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=partial(SGD, lr=LR), scheduler=cosine
     )
     look = toy.Each(lambda trainer, batch: used.append(trainer.optimizers[0].param_groups[0]["lr"]))
@@ -155,6 +154,6 @@ def test_the_rate_follows_the_schedule_step_by_step_in_a_fit(tmp_path):
 
 
 def test_a_schedule_of_an_endless_run_is_refused(tmp_path):
-    model = Multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=SGD, scheduler=cosine)
+    model = toy.multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=SGD, scheduler=cosine)
     with pytest.raises(ValueError, match=r"trainer\.max_epochs"):
         toy.trainer(tmp_path, max_epochs=-1).fit(model, toy.tabular())

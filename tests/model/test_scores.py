@@ -9,32 +9,32 @@ from sklearn import metrics
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from src.model.binary import Binary
-from src.model.multiclass import Multiclass
-from src.model.regression import Regression
+from src.model.supervised import Supervised
 from tests import toy
 
 MODELS = {
-    "binary": (Binary, nn.BCEWithLogitsLoss, 2),
-    "multiclass": (Multiclass, nn.CrossEntropyLoss, 3),
-    "regression": (Regression, nn.MSELoss, 0),
+    "binary": (nn.BCEWithLogitsLoss, 2),
+    "multiclass": (nn.CrossEntropyLoss, 3),
+    "regression": (nn.MSELoss, 0),
 }
 SIZES = {"train": 103, "test": 57, "val_fraction": 0.4, "batch_size": 10}  # uneven last batches everywhere
 
 
 def model(task: str, *, lr: float = 0.05, **settings: Any) -> Any:
     torch.manual_seed(0)
-    cls, loss, classes = MODELS[task]
+    loss, classes = MODELS[task]
     outputs = classes if task == "multiclass" else 1
 
     def sgd(parameters: Any) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=lr)
 
-    return cls(nn.Linear(4, outputs), **{"outputs": outputs, "loss": loss(), "optimizer": sgd} | settings)
+    return toy.supervised(
+        task, nn.Linear(4, outputs), **{"outputs": outputs, "loss": loss(), "optimizer": sgd} | settings
+    )
 
 
 def data(task: str, **settings: Any) -> Any:
-    return toy.tabular(outputs=MODELS[task][2], task=task, **SIZES | settings)
+    return toy.tabular(outputs=MODELS[task][1], task=task, **SIZES | settings)
 
 
 def scored(folder: Path, task: str, names: list[str], split: str) -> tuple[dict[str, float], Tensor, Tensor]:
@@ -43,7 +43,7 @@ def scored(folder: Path, task: str, names: list[str], split: str) -> tuple[dict[
     trainer.fit(trained, module)
     (trainer.validate if split == "val" else trainer.test)(trained, module, verbose=False)
     x_ND, target_N = toy.table(
-        SIZES["train" if split == "val" else "test"], 4, MODELS[task][2], seed=2 - (split == "val")
+        SIZES["train" if split == "val" else "test"], 4, MODELS[task][1], seed=2 - (split == "val")
     )
     if split == "val":
         x_ND, target_N = x_ND[module.indices["val"]], target_N[module.indices["val"]]
@@ -185,9 +185,9 @@ def test_accuracy_is_over_samples_and_not_averaged_over_classes(tmp_path):
     assert trainer.callback_metrics["test/accuracy"].item() == pytest.approx(0.8)
 
 
-def multiclass(name: str) -> Multiclass:
+def multiclass(name: str) -> Supervised:
     loss, optimizer = nn.CrossEntropyLoss(), torch.optim.SGD
-    return Multiclass(nn.Linear(3, 5), outputs=5, loss=loss, optimizer=optimizer, metrics=[name])
+    return toy.multiclass(nn.Linear(3, 5), outputs=5, loss=loss, optimizer=optimizer, metrics=[name])
 
 
 def test_a_metric_of_many_numbers_is_refused_by_name():

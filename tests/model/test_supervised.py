@@ -10,17 +10,19 @@ from torch import nn
 from torch.nn import functional as F
 
 from src.model.meter import MAX_PENDING
-from src.model.multiclass import Multiclass
+from src.model.supervised import Supervised
 from tests import toy
 
 # 72 training samples in batches of 10: 8 batches, the last one of 2
 DATA = {"train": 80, "batch_size": 10, "val_fraction": 0.1}
 
 
-def model(net: nn.Module | None = None, **settings: Any) -> Multiclass:
+def model(net: nn.Module | None = None, **settings: Any) -> Supervised:
     torch.manual_seed(0)
     optimizer = partial(torch.optim.SGD, lr=0.1)
-    return Multiclass(net or nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=optimizer, **settings)
+    return toy.multiclass(
+        net or nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=optimizer, **settings
+    )
 
 
 def bare(data: toy.Data, *, epochs: int, accumulate: int = 1) -> list[tuple[int, int, int, float]]:
@@ -222,7 +224,7 @@ def test_the_look_for_batch_norm_changes_no_random_number(tmp_path):
     assert torch.equal(*weights)
 
 
-class Skips(Multiclass):
+class Skips(Supervised):
     """Looks at no second batch."""
 
     def test_step(self, batch: Any, batch_idx: int) -> Any:
@@ -232,7 +234,8 @@ class Skips(Multiclass):
 
 def test_a_sample_that_is_not_counted_is_an_error(tmp_path):
     optimizer = partial(torch.optim.SGD, lr=0.1)
-    skips = Skips(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=optimizer)
+    made = {"outputs": 3, "loss": nn.CrossEntropyLoss(), "optimizer": optimizer}
+    skips = toy.multiclass(nn.Linear(4, 3), cls=Skips, **made)
     with pytest.raises(RuntimeError, match="15 of 25 test samples were counted"):
         toy.trainer(tmp_path).test(skips, toy.tabular(test=25, batch_size=10), verbose=False)
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from src.model.multiclass import Multiclass
 from src.model.transfer import parameter_groups, trainable_modules
 from src.net.torchvision import TorchvisionNet
 from src.net.xai_vgg import XaiVGG
@@ -31,7 +30,7 @@ class Net(nn.Module):
 def model(net=None, **settings):
     torch.manual_seed(0)
     options = {"outputs": 3, "loss": nn.CrossEntropyLoss(), "optimizer": torch.optim.SGD, "metrics": ["accuracy"]}
-    return Multiclass(net or Net(), **options | settings)
+    return toy.multiclass(net or Net(), **options | settings)
 
 
 def changed(module, before):

@@ -17,11 +17,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import parallel_apply
 
 from src.fit.guard import culprit
-from src.model.binary import Binary
-from src.model.multiclass import Multiclass
-from src.model.regression import Regression
 from src.model.schedule import cosine
-from src.model.supervised import Supervised
 from src.run.prediction_table import read as predictions
 from src.run.record import read
 from src.strategy.dp import WithAutocast, runner
@@ -29,10 +25,10 @@ from tests import toy
 from tests.conftest import FAST, Command
 
 DP = ("trainer=dp", "trainer.accelerator=cpu", "trainer.devices=2")
-TASKS: dict[str, tuple[type[Supervised], int, type[nn.Module], dict[str, Any]]] = {
-    "multiclass": (Multiclass, 3, nn.CrossEntropyLoss, {"outputs": 3}),
-    "binary": (Binary, 1, nn.BCEWithLogitsLoss, {"outputs": 2}),
-    "regression": (Regression, 1, nn.MSELoss, {"outputs": 0}),
+TASKS: dict[str, tuple[int, type[nn.Module], dict[str, Any]]] = {
+    "multiclass": (3, nn.CrossEntropyLoss, {"outputs": 3}),
+    "binary": (1, nn.BCEWithLogitsLoss, {"outputs": 2}),
+    "regression": (1, nn.MSELoss, {"outputs": 0}),
 }
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
 needs_gpus = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="there are no two CUDA GPUs")
@@ -51,11 +47,12 @@ class Fitted:
         data: dict[str, Any] | None = None,
         **settings: Any,
     ):
-        constructor, outputs, loss, of_data = TASKS[task]
+        outputs, loss, of_data = TASKS[task]
         torch.manual_seed(0)
         self.net = net or nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, outputs))
         optimizer = partial(torch.optim.SGD, lr=0.02, momentum=0.9)
-        self.model = constructor(self.net, outputs=outputs, loss=loss(), optimizer=optimizer, scheduler=cosine)
+        made = {"outputs": outputs, "loss": loss(), "optimizer": optimizer, "scheduler": cosine}
+        self.model = toy.supervised(task, self.net, **made)
         self.points = toy.Points()
         strategy = "dp" if devices > 1 else "auto"
         settings = {"max_epochs": 3, "logger": self.points, "devices": devices, "strategy": strategy} | settings
@@ -220,7 +217,9 @@ def test_a_layer_is_named_whose_replica_spoils_the_loss() -> None:
         def forward(self, x_B: Tensor) -> Tensor:
             return x_B / 0
 
-    model = Multiclass(nn.Sequential(nn.Linear(4, 3), Spoils()), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=None)
+    model = toy.multiclass(
+        nn.Sequential(nn.Linear(4, 3), Spoils()), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=None
+    )
     model.runner = lambda x_B: copy.deepcopy(model.net)(x_B)  # as `nn.DataParallel` does: other layers, the same hooks
     assert culprit(model, (torch.randn(2, 4), torch.tensor([0, 1])), 0).startswith("net.1 (Spoils) is the first layer")
 

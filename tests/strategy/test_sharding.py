@@ -23,7 +23,6 @@ from src.fit.csv_logger import CSV
 from src.fit.guard import DivergenceError, Guard
 from src.fit.recorder import Recorder
 from src.model import schedule
-from src.model.multiclass import Multiclass
 from src.run.checkpoint_io import CheckpointIO, load
 from src.run.interrupt import Interrupted
 from src.run.prediction_table import read
@@ -73,7 +72,7 @@ class Fit:
         torch.manual_seed(0)
         shared = SHARED | {"devices": number} if number > 1 else {}
         points = toy.Points()
-        self.model = Multiclass(
+        self.model = toy.multiclass(
             **{"net": net_for(data), "outputs": len(data.classes or ()), "loss": nn.CrossEntropyLoss()}
             | {"optimizer": SGD, "scheduler": schedule.cosine, "metrics": ["accuracy", "f1", "calibration_error"]}
             | (model or {})

@@ -1,4 +1,4 @@
-"""A model that tells K classes apart by K logits.
+"""K classes told apart by K logits.
 
 Shapes: B batch, K classes.
 """
@@ -7,18 +7,14 @@ import torchmetrics.classification
 from torch import Tensor
 from torchmetrics import Metric
 
-from src.model.metric import metric_class
-from src.model.supervised import Supervised
+from src.task.metric import classes_in, metric_class
+from src.task.task import Task
 
-METRICS = {
-    name.removeprefix("Multiclass"): cls
-    for name, cls in vars(torchmetrics.classification).items()
-    if name.startswith("Multiclass") and isinstance(cls, type)
-}
+METRICS = classes_in(torchmetrics.classification, "Multiclass")
 
 
-class Multiclass(Supervised):
-    """A net with one logit per class; the loss is cross-entropy.
+class Multiclass(Task):
+    """One logit per class; the loss is cross-entropy.
 
     That is one number in five spellings: one-hot targets times -log softmax, summed over classes and averaged, with the
     softmax written out, with F.softmax or with F.log_softmax; F.nll_loss of F.log_softmax; F.cross_entropy, which is
@@ -43,7 +39,7 @@ class Multiclass(Supervised):
         """Weigh the classes in cross-entropy."""
         if "weight" not in dict(self.loss.named_buffers(recurse=False)) and getattr(self.loss, "weight", 0) is not None:
             raise ValueError(f"model.class_weights={self.class_weights}: {type(self.loss).__name__} takes no weights")
-        self.loss.weight = weight_K.to(self.device)
+        self.loss.weight = weight_K
 
     def predict(self, output_BK: Tensor) -> Tensor:
         """Return probability_BK."""

@@ -1,0 +1,68 @@
+"""What every task has to say; a new one is a file beside this and a file in conf/task.
+
+Shapes: B batch, K outputs.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from src.task.class_weights import stated
+from src.task.metric import made
+
+
+class Task(ABC):
+    """What is predicted: K `outputs`, judged by `loss` and by `metrics`.
+
+    Of `metrics` each is a name of torchmetrics in snake case, such as `accuracy`, `f1` or `calibration_error`, or a
+    metric of one's own. `class_weights` weigh the loss: one number per class, or "balanced", inversely to the classes'
+    frequencies in the training split, which the model tells.
+    """
+
+    def __init__(
+        self,
+        *,
+        outputs: int,
+        loss: nn.Module,
+        metrics: Iterable[str | Metric] = (),
+        class_weights: str | Sequence[float] | None = None,
+    ):
+        self.outputs = outputs
+        self.loss = loss
+        self.class_weights = class_weights
+        self.metrics = made(metrics, self.metric)
+        if class_weights is not None:
+            self.weigh(stated(class_weights, outputs=max(outputs, 2)))
+
+    @abstractmethod
+    def metric(self, name: str) -> Metric:
+        """Return the torchmetrics metric that `name` stands for in this task."""
+
+    @abstractmethod
+    def predict(self, output_BK: Tensor) -> Tensor:
+        """Return what the metrics score: probabilities, or numbers for regression."""
+
+    def output(self, output_BK: Tensor) -> Tensor:
+        """Return what a net gave in the form the loss wants; raises ValueError where it is of another shape."""
+        if tuple(output_BK.shape[1:]) != (self.outputs,):
+            size, shape = len(output_BK), list(output_BK.shape)
+            raise ValueError(f"its output for {size} samples has shape {shape}, expected [{size}, {self.outputs}]")
+        return output_BK
+
+    def target(self, target_B: Tensor) -> Tensor:
+        """Return the targets in the form the loss wants."""
+        return target_B
+
+    def label(self, target_B: Tensor) -> Tensor:
+        """Return the targets in the form the metrics want; those of mixed samples become the larger part's."""
+        return target_B
+
+    def weigh(self, weight_K: Tensor) -> None:
+        """Weigh the classes in the loss; raises ValueError where the loss or the task has no such weights."""
+        raise ValueError(f"model.class_weights={self.class_weights}: {type(self).__name__} has no classes: remove it")
+
+    def mass(self, target_B: Tensor) -> Tensor | None:
+        """Return what the loss divides its sum over these samples by; None where that is their number."""
+        return None
