@@ -37,12 +37,16 @@ TARGETS = {
 }
 KEYS: dict[str, str | None] = {  # its path from the top, such as data.workers, to its path now, None where it is gone
     "trainer.steps_per_call": None,
+    "task.binary.model": "task.binary._target_",
+    "task.multiclass.model": "task.multiclass._target_",
+    "task.regression.model": "task.regression._target_",
 }
 
 
 def _supervised(node: dict[str, Any]) -> dict[str, Any]:
     """Return the model whose `_target_` was a class per task."""
-    return {**node, "_target_": "src.model.supervised.Supervised", "task": {"_target_": node["_target_"]}}
+    task = TARGETS.get(node["_target_"], "${task.${data.task}._target_}")
+    return {**node, "_target_": "src.model.supervised.Supervised", "task": {"_target_": task}}
 
 
 NODES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {  # before TARGETS and KEYS
