@@ -95,7 +95,7 @@ class Process:
         if threads:
             environment["OMP_NUM_THREADS"] = str(max(1, threads))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "src.train", *([f"run={job.folder}"] if job.record else new)],
+            [sys.executable, "-P", "-m", "src.train", *([f"run={job.folder}"] if job.record else new)],
             env=environment,
             process_group=0,  # Ctrl-C reaches this command alone, which passes it on, once
             stdout=subprocess.DEVNULL,

@@ -83,6 +83,8 @@ def check_name(target: object) -> None:
     """Raise ValueError where `target` is no name that a config may use; imports nothing."""
     if isinstance(target, str) and (is_known(target) or extended(target) or own.may_hold(target)):
         return
+    if str(target).startswith("src.") and (advice := own.advice_on_src()):
+        raise ValueError(f"_target_={target} is not on the allow-list{advice}")
     raise ValueError(
         f"_target_={target} is not on the allow-list: name a class of this project's src, torch.nn, torch.optim, "
         f"torchvision.models, torchmetrics or lightning, or of a package in the folder where the command is started, "
@@ -156,8 +158,9 @@ def _imported(target: str) -> Callable[..., Any]:
             found: Any = import_module(name)
         except ModuleNotFoundError as error:
             if not target.startswith(f"{error.name}"):  # a module of its own is missing, such as an extra
+                advice = own.advice_on_src() if f"{error.name}".startswith("src.") else ""
                 raise ValueError(
-                    f"_target_={target} needs the package {error.name!r}, which is not installed"
+                    f"_target_={target} needs the package {error.name!r}, which is not installed{advice}"
                 ) from error
             continue
         except (Exception, SystemExit) as error:  # whatever the code at its top raises

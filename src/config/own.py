@@ -123,6 +123,17 @@ def _module(target: str) -> str:
 
 
 def make_importable() -> None:
-    """Let the working folder's packages be imported, as they are under `python -m` and not under a console script."""
+    """Let the working folder's packages be imported, as they are under `python -m` and not under a console script.
+
+    Last where one of them is called `src`, so that processes that look there too find the framework's.
+    """
     if (folder := str(working_folder())) not in sys.path:
-        sys.path.insert(0, folder)
+        sys.path.insert(len(sys.path) if advice_on_src() else 0, folder)
+
+
+def advice_on_src() -> str:
+    """Return what to do about a package `src` in the working folder that is not the framework's; else nothing."""
+    place = working_folder() / "src"
+    if not place.is_dir() or place.resolve() == Path(__file__).resolve().parents[1]:
+        return ""
+    return f": {working_folder()} has a package src of its own, and src is the framework's name: rename yours"

@@ -87,7 +87,7 @@ class Process:
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "src.sweep.worker", str(self.file)],
+            [sys.executable, "-P", "-m", "src.sweep.worker", str(self.file)],
             env=environment,
             stdin=subprocess.PIPE,  # which ends with this process, however that ends
             process_group=0,  # Ctrl-C reaches the command alone, which passes it on, once

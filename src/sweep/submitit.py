@@ -50,7 +50,7 @@ class Submitit(Parallel):
             while waiting or running:
                 batch = [waiting.popleft() for _ in range(min(len(waiting), at_once - len(running)))]
                 if batch:
-                    with env_override({"PYTHONPATH": module_path()}), _deaf_to_ctrl_c():
+                    with env_override({"PYTHONPATH": module_path(), "PYTHONSAFEPATH": "1"}), _deaf_to_ctrl_c():
                         running += zip(batch, executor.submit_array(batch), strict=True)
                 for job, handle in [(job, handle) for job, handle in running if handle.done()]:
                     running.remove((job, handle))
