@@ -33,6 +33,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.check import plain
     from src.config.hash import config_hash
     from src.config.recorded import recorded
+    from src.run.continuation import taken_up
     from src.run.environment import environment_kept
     from src.run.folder import shown
     from src.run.interrupt import interruptible, slurm_job
@@ -52,21 +53,23 @@ def main(cfg: DictConfig) -> float | None:
     original = prepare(Path(cfg.rerun)) if cfg.rerun else None
     if job := slurm_job():
         facts["slurm_job"] = job
-    checkpoint = None
-    if (folder / "run.json").exists():  # of an earlier start
+    is_resumed = (folder / "run.json").exists()  # of an earlier start
+    if is_resumed:
         run = read(folder)
         if is_finished(
             run, config["trainer"], recorded(folder, overrides=hydra.overrides.task, trains=True)["trainer"]
         ):
             log.info("run=%s is done: a longer trainer.max_epochs continues it", folder)
             return run["best"]["value"]
-        checkpoint = resume(folder, config)
-        keep(folder, "config", cfg)
     else:
         choices = original or {**hydra.runtime.choices, "overrides": []}
         overrides = [*choices["overrides"], *hydra.overrides.task]
         facts |= {"overrides": overrides, "model": choices["model"], "data": choices["data"]}
-    with environment_kept(), interruptible(), quiet(), recording(folder, facts) as record:
+    begun = taken_up if is_resumed else recording
+    with environment_kept(), interruptible(), quiet(), begun(folder, facts) as record:
+        checkpoint = resume(folder, config) if is_resumed else None
+        if is_resumed:
+            keep(folder, "config", cfg)
         lightning.seed_everything(cfg.seed, workers=True, verbose=False)
         (folder / ARGUMENTS).write_text(json.dumps(with_defaults(config), indent=2))
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import Checkpoint as RunsLast
 from lightning.pytorch.callbacks import LambdaCallback
 
 from src.fit.csv_logger import CSV
+from src.fit.length import Planned, follow, planned
 from src.fit.quick import go_on
 from src.run.disk import check_disk
 from src.run.interrupt import Deferred, Interrupted
@@ -53,6 +54,7 @@ class Checkpoint(RunsLast):
         self._agreement = Agreement()
         self._random: dict[str, Any] = {}
         self._scores: dict[str, Any] = {}
+        self._plans: list[Planned] = []
         self._signals = Deferred()
         self._saved_step = 0
         self._saved_s = 0.0
@@ -73,12 +75,14 @@ class Checkpoint(RunsLast):
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Put the scores where a resumed run had them; Lightning has forgotten them after loading."""
+        self._plans = planned(trainer)
         trainer.callback_metrics.update(self._scores)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Put a resumed run where it was, the random numbers after all that drew some while starting."""
         if trainer.is_global_zero:
             check_disk(self.folder, pl_module)
+        follow(self._plans)
         go_on(trainer)
         if self._random:
             torch.set_rng_state(self._random["cpu"])

@@ -22,6 +22,7 @@ class Recorder(lightning.Callback):
         self.samples = 0
         self.seconds = 0.0
         self._resumed_s = 0.0
+        self._first_step: int | None = None
         self._calls = 0  # of this epoch, before this start of the run
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -41,6 +42,7 @@ class Recorder(lightning.Callback):
         """Start the clock, in the midst of an epoch where the run is resumed there; say how the work is shared."""
         if trainer.world_size > 1 and trainer.is_global_zero:
             self.record.update(processes=sharing(trainer, pl_module))
+        self._first_step = trainer.global_step
         self._calls = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         self._resumed_s = time.monotonic()
 
@@ -72,7 +74,12 @@ class Recorder(lightning.Callback):
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the last epoch, also where a resumed run had none left to train."""
+        self.record.has_stepped = True
         self._update(trainer)
+
+    def on_exception(self, trainer: lightning.Trainer, *args: object) -> None:
+        """Say whether training had begun: where it had not, a resumed run stays as it was."""
+        self.record.has_stepped = self._first_step is not None and trainer.global_step > self._first_step
 
     def _fingerprint(self, trainer: lightning.Trainer) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it

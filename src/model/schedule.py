@@ -95,4 +95,6 @@ def _warmed_up(optimizer: Optimizer, steps: int, warmup: float, factor: Callable
             return (done + 1) / warmup_steps
         return factor((done - warmup_steps) / max(1, steps - warmup_steps))
 
-    return LambdaLR(optimizer, at)
+    schedule = LambdaLR(optimizer, at)
+    schedule.steps = steps  # type: ignore[attr-defined]  # the length is in its state: src.fit.length
+    return schedule

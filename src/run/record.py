@@ -33,6 +33,7 @@ class Record:
 
     def __init__(self, folder: Path):
         self.path = folder / "run.json"
+        self.has_stepped = False  # since this process opened it
         self.fields: dict[str, Any] = read(folder) if self.path.exists() else {}
 
     def update(self, **fields: Any) -> None:
@@ -74,7 +75,7 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
     before = record.fields
     start_s = time.monotonic() - (before.get("seconds") or 0)
     record.update(
-        format=FORMAT,
+        format=check_format(before, record.path) if before else FORMAT,
         state="running",
         command=before.get("command", command_line(sys.argv)),
         **facts,

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 from src.command.entry import one_line
 from src.config.check import fill, plain
 from src.config.hash import config_hash
+from src.run.continuation import CannotGoOnError
 from src.run.folder import shown
 from src.run.hold import HeldError, hold
 from src.run.record import Record, keep, read
@@ -97,9 +98,11 @@ def _is_done(cfg: DictConfig, folder: Path, title: str) -> bool:
 
 
 def _failed(folder: Path, title: str, error: Exception) -> None:
-    """Tell a failure when it happens; record it where it came before the run could."""
+    """Tell a failure when it happens; record it where it came before the run could, and the run is no older one."""
     logging.getLogger("src.traceback").error("", exc_info=error)
     log.error("error: %s: %s", title, one_line(error))
+    if isinstance(error, CannotGoOnError):
+        return
     with suppress(FileNotFoundError, ValueError):  # none yet, or a damaged one
         read(folder)
         Record(folder).update(state="failed", error={"type": type(error).__name__, "message": str(error)})
