@@ -101,8 +101,9 @@ def say_whether_equal(original: Path, folder: Path, record: "Record") -> None:
 
 def resume(folder: Path, config: dict[str, Any]) -> Path | None:
     """Return the checkpoint to go on from, or None to start anew; cut the curves back to it."""
-    from src.run.resume import cut_back, newest_checkpoint
+    from src.run.resume import cut_back, newest_checkpoint, refuse_other_formats
 
+    refuse_other_formats(folder)
     checkpoint, step, rows = newest_checkpoint(folder)
     cut_back(folder, rows)
     for node in config["trainer"]["logger"]:

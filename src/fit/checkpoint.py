@@ -2,6 +2,7 @@
 
 import math
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +11,13 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint as RunsLast
 from lightning.pytorch.callbacks import LambdaCallback
 
+from src.fit.contract import Scored, offers
 from src.fit.csv_logger import CSV
 from src.fit.length import Planned, follow, planned
-from src.fit.quick import go_on
+from src.fit.metric_states import metric_states, set_metric_states
+from src.fit.replay import random_states, set_random_states
+from src.fit.verified import quick
+from src.run.checkpoint_io import LAST, link
 from src.run.disk import check_disk
 from src.run.interrupt import Deferred, Interrupted
 from src.strategy.agreement import Agreement
@@ -53,8 +58,11 @@ class Checkpoint(RunsLast):
         self._rank = 0
         self._agreement = Agreement()
         self._random: dict[str, Any] = {}
-        self._scores: dict[str, Any] = {}
         self._plans: list[Planned] = []
+        self._loaded: dict[str, Any] = {}
+        self._is_between_epochs = False
+        self._before: Any = None
+        self._is_logged = False
         self._signals = Deferred()
         self._saved_step = 0
         self._saved_s = 0.0
@@ -72,36 +80,55 @@ class Checkpoint(RunsLast):
         callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's, undeclared
         if self._between_batches not in callbacks:  # Lightning comes here again, as the list has grown by one
             callbacks.insert(0, self._between_batches)
+            if stage == "fit" and (way := quick()):
+                way.after_each_epoch(trainer, partial(self._save_between_epochs, trainer))
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Put the scores where a resumed run had them; Lightning has forgotten them after loading."""
         self._plans = planned(trainer)
-        trainer.callback_metrics.update(self._scores)
+        trainer.callback_metrics.update(self._loaded.get("scores", {}))
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Put a resumed run where it was, the random numbers after all that drew some while starting."""
         if trainer.is_global_zero:
             check_disk(self.folder, pl_module)
         follow(self._plans)
-        go_on(trainer)
+        if way := quick():
+            way.go_on(trainer, is_between_epochs=self._loaded.get("is_between_epochs", False))
+            way.log_on(trainer, self._loaded.get("logged", ()))
+        set_metric_states(pl_module, self._loaded.get("metric_states", {}))
         if self._random:
-            torch.set_rng_state(self._random["cpu"])
+            set_random_states(self._random)
             torch.cuda.set_rng_state_all(self._random["cuda"])
-            self._random = {}
+        self._random, self._loaded = {}, {}
         self._saved_step, self._saved_s = trainer.global_step, time.monotonic()
         self._agreement.start(trainer.global_step)
         self._signals.start()
 
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Remember the score, to see where it is logged anew."""
+        self._before = trainer.callback_metrics.get(self.monitor)
+
+    def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Remember the score, to see whether this validation logs it anew."""
+        self._before = trainer.callback_metrics.get(self.monitor)
+
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep the weights where the validation just done is the best so far."""
-        if not trainer.sanity_checking and trainer.state.fn == "fit" and not self.monitor.startswith("train/"):
+        """Keep the weights where the validation just done logged the best score so far."""
+        if not trainer.sanity_checking and trainer.state.fn == "fit":
             self._keep_if_best(trainer)
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the epoch's checkpoint."""
-        if self.monitor.startswith("train/"):
-            self._keep_if_best(trainer)
+        """Keep the weights where the epoch logged the best score so far; write its checkpoint, or a little later."""
+        self._keep_if_best(trainer)
+        if quick() is None:
+            self._save_last(trainer)
+
+    def _save_between_epochs(self, trainer: lightning.Trainer) -> None:
+        """Write the checkpoint of the epoch that is over."""
+        self._is_between_epochs = True
         self._save_last(trainer)
+        self._is_between_epochs = False
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """End here where a signal asked for it; the last epoch's checkpoint is written."""
@@ -117,9 +144,9 @@ class Checkpoint(RunsLast):
         self._signals.stop()
 
     def state_dict(self) -> dict[str, Any]:
-        """The best score so far and the states of torch's generators: a resumed run forgets neither."""
+        """The best score so far and the states of the generators: a resumed run forgets neither."""
         cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-        random: Any = {"cpu": torch.get_rng_state(), "cuda": cuda}
+        random: Any = random_states() | {"cuda": cuda}
         if self._ranks > 1:
             random = gathered(random)
         return {"best_value": self.best_value, "best_epoch": self.best_epoch, "random": random}
@@ -134,25 +161,38 @@ class Checkpoint(RunsLast):
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Add what Lightning forgets: the scores, an early stop, the rows of metrics.csv that lie before this."""
+        """Add what Lightning forgets: scores, sums, an early stop, the rows of metrics.csv that lie before this."""
         checkpoint["scores"] = dict(trainer.callback_metrics)
         checkpoint["stopped"] = trainer.should_stop
         checkpoint["rows"] = next((logger.rows for logger in trainer.loggers if isinstance(logger, CSV)), 0)
+        checkpoint["is_between_epochs"] = self._is_between_epochs
+        if self._is_between_epochs:
+            checkpoint["epoch"] -= 1  # which Lightning has counted already: the last that was trained
+        elif way := quick():
+            checkpoint["logged"] = way.logged_so_far(trainer)
+        if not offers(pl_module, Scored):  # which keeps its own
+            checkpoint["metric_states"] = metric_states(pl_module)
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Take it up again."""
         if trainer.state.fn == "fit":
-            self._scores = checkpoint.get("scores", {})
+            self._loaded = checkpoint
             trainer.should_stop = checkpoint.get("stopped", False)
 
     def _keep_if_best(self, trainer: lightning.Trainer) -> None:
-        value = trainer.callback_metrics[self.monitor].item()
-        if math.isnan(value) or (self.best_value is not None and self.sign * value >= self.sign * self.best_value):
-            return
-        self.best_value, self.best_epoch = value, trainer.current_epoch
-        trainer.save_checkpoint(self.best_path)
+        """Write best.ckpt where the score was logged since it was looked at last, and is the best; rank 0 decides."""
+        score, before = trainer.callback_metrics.get(self.monitor), self._before
+        value = math.nan if score is None or score is before else float(score)
+        self._is_logged = self._is_logged or score is not None
+        worst = math.inf if self.best_value is None else self.sign * self.best_value
+        is_better = self.sign * value < worst  # NaN never is
+        if self._ranks > 1:
+            is_better, value = trainer.strategy.broadcast((is_better, value))
+        if is_better:
+            self.best_value, self.best_epoch = value, trainer.current_epoch
+            trainer.save_checkpoint(self.best_path)
 
     def _save_if_due(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: object, batch_idx: int
@@ -177,5 +217,8 @@ class Checkpoint(RunsLast):
         return is_due, number
 
     def _save_last(self, trainer: lightning.Trainer) -> None:
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        trainer.save_checkpoint(self.folder / LAST)
+        is_over = self._is_between_epochs or quick() is None
+        if is_over and not self._is_logged and trainer.is_global_zero:  # nothing says which is best: the last is
+            link(self.folder / LAST, self.best_path)
         self._saved_step, self._saved_s = trainer.global_step, time.monotonic()

@@ -147,6 +147,16 @@ def needs(thing: Any, protocol: type[Offer], *, for_: str) -> Offer:
     return thing
 
 
+def overrides(thing: object, base: type, hook: str) -> bool:
+    """Whether `thing` has a hook of its own, in its class or set on it, and not the one of `base` that does nothing.
+
+    A hook that is None was taken away because it does nothing.
+    """
+    return getattr(thing, hook) is not None and (
+        hook in vars(thing) or getattr(type(thing), hook) is not getattr(base, hook)
+    )
+
+
 def missing(thing: object, protocol: type) -> list[str]:
     """Return the names that `protocol` asks for and `thing` does not have."""
     return [name for name in _members(protocol) if getattr(thing, name, _NONE) is _NONE]

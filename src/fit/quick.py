@@ -1,11 +1,9 @@
 """Lightning's loops without their detours: all that this project uses of Lightning and does not find promised there.
 
-Verified for the versions of Lightning that start with one of `VERIFIED`. Under another one a fit goes Lightning's own
-way, slower and otherwise the same: `install` says so in one line.
+Import it through `src.fit.verified`, which has it only for the versions of Lightning that it was verified for.
 """
 
-import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -19,16 +17,16 @@ from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins import MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
+from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 from torch.optim import LBFGS
 
 from src.data.batches import Batches
+from src.fit.contract import Batched, offers, overrides
 from src.fit.memory import freed_memory_kept
 from src.model.supervised import Supervised
 
-log = logging.getLogger(__name__)
-
-VERIFIED = ("2.6.",)
 HOOKS = (
     "on_train_batch_start",
     "on_before_zero_grad",
@@ -40,18 +38,13 @@ HOOKS = (
 NOTHING = nullcontext()
 # What Lightning lets a module replace of a step, and a plain step does itself.
 OPTIMIZATION = ("optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "lr_scheduler_step")
+# What `log` keeps beside a sum.
+META = ("fx", "name", "prog_bar", "logger", "on_step", "on_epoch", "add_dataloader_idx", "dataloader_idx")
 AROUND_TRANSFER = ("on_before_batch_transfer", "on_after_batch_transfer")
 
 
 def install(trainer: lightning.Trainer) -> None:
-    """Let a new Trainer's fits take the short way where they can; leave it as it is under an unverified Lightning."""
-    if not lightning.__version__.startswith(VERIFIED):
-        log.warning(
-            "lightning %s: the short way through a step is known for %sx alone: training is slower and the same",
-            lightning.__version__,
-            "x, ".join(VERIFIED),
-        )
-        return
+    """Let a new Trainer's fits take the short way where they can."""
     whole, stage, inside = trainer.fit_loop.epoch_loop, trainer._run_stage, trainer.profiler  # type: ignore[attr-defined]
     trainer.fit_loop.epoch_loop = EpochLoop(trainer, min_steps=whole.min_steps, max_steps=whole.max_steps)
     without_profile(inside)
@@ -82,7 +75,7 @@ class EpochLoop(_TrainingEpochLoop):
         counts = trainer.check_val_every_n_epoch is not None and trainer._val_check_time_interval is None
         self._validates_every = (trainer.val_check_batch or 1) if counts else 1
         module, datamodule = trainer.lightning_module, trainer.datamodule
-        has_own = datamodule is not None and _replaces(datamodule, DataHooks, "transfer_batch_to_device")
+        has_own = datamodule is not None and overrides(datamodule, DataHooks, "transfer_batch_to_device")
         self._transfers: DataHooks = datamodule if has_own else module
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
@@ -179,19 +172,12 @@ def is_plain(trainer: Any) -> bool:
         and len(trainer.optimizers) == 1
         and not isinstance(trainer.optimizers[0], (LBFGS, LightningOptimizer))
         and all(_steps_with_it(config) for config in trainer.lr_scheduler_configs)
-        and not any(_replaces(owner, base, hook) for owner, base, hook in skipped)
+        and not any(overrides(owner, base, hook) for owner, base, hook in skipped)
     )
 
 
 def _steps_with_it(config: Any) -> bool:
     return config.interval == "step" and config.frequency == 1 and not config.reduce_on_plateau
-
-
-def _replaces(owner: object, base: type, hook: str) -> bool:
-    """Whether `owner` has a hook of its own; None is one that was taken away, because it does nothing."""
-    return getattr(owner, hook) is not None and (
-        hook in vars(owner) or getattr(type(owner), hook) is not getattr(base, hook)
-    )
 
 
 @contextmanager
@@ -248,12 +234,44 @@ def _is_idle(owner: object, base: type, hook: str) -> bool:
     return hook not in vars(owner) and getattr(type(owner), hook) is getattr(base, hook)
 
 
-def go_on(trainer: lightning.Trainer) -> None:
+def after_each_epoch(trainer: lightning.Trainer, act: Callable[[], None]) -> None:
+    """Call `act` when all of an epoch is over: its schedules stepped, its scores logged, its sums forgotten.
+
+    No hook of Lightning's comes so late: those at an epoch's end come before the last three.
+    """
+    loop, whole = trainer.fit_loop, trainer.fit_loop.on_advance_end
+
+    def on_advance_end() -> None:
+        whole()
+        act()
+
+    loop.on_advance_end = on_advance_end  # type: ignore[method-assign]
+
+
+def wrap_loaders(trainer: lightning.Trainer, wrap: Callable[[Any, Any], Any]) -> None:
+    """Let a fit iterate `wrap(loaders, mode)` of what it is given; the hooks of the data and the module stay theirs."""
+    source: Any = trainer.fit_loop._data_source
+    given = source.dataloader
+
+    def dataloader() -> Any:
+        loaders = given()
+        if isinstance(loaders, CombinedLoader):
+            return wrap(loaders.iterables, loaders._mode)
+        return wrap(loaders, "max_size_cycle")  # Lightning's own choice
+
+    source.dataloader = dataloader
+
+
+def go_on(trainer: lightning.Trainer, *, is_between_epochs: bool) -> None:
     """Let a resumed fit go on with the next batch of an epoch, or with the next epoch; a fresh one is left alone."""
-    if trainer.fit_loop.restarted_mid_epoch:
+    loop = trainer.fit_loop
+    if is_between_epochs:
+        _go_on_with_next_epoch(loop)
+    elif loop.restarted_mid_epoch:
         _go_on_mid_epoch(trainer)
-    elif trainer.fit_loop.restarted_on_epoch_end:
-        _go_on_with_next_epoch(trainer)
+    elif loop.restarted_on_epoch_end:  # of a checkpoint that was written in a hook at an epoch's end
+        loop.epoch_progress.increment_completed()
+        _go_on_with_next_epoch(loop)
 
 
 def _go_on_mid_epoch(trainer: lightning.Trainer) -> None:
@@ -265,13 +283,41 @@ def _go_on_mid_epoch(trainer: lightning.Trainer) -> None:
     batches = loop.batch_progress
     batches.total.ready, batches.current.ready = batches.total.completed, batches.current.completed
     loop._batches_that_stepped -= 1  # Lightning is about to add the last step again
-    trainer.train_dataloader.start = batches.current.completed  # type: ignore[union-attr]
+    if offers(trainer.train_dataloader, Batched):
+        trainer.train_dataloader.start = batches.current.completed
 
 
-def _go_on_with_next_epoch(trainer: lightning.Trainer) -> None:
+def _go_on_with_next_epoch(loop: Any) -> None:
     """Let Lightning take the last epoch for finished: under trainer.max_steps it would end it once more."""
-    loop = trainer.fit_loop
-    loop.epoch_progress.increment_completed()
     _Loop.restarting.fset(loop, False)  # type: ignore[attr-defined]  # the fit loop's own setter makes True of it
     for restarted in (loop, loop.epoch_loop, loop.epoch_loop.val_loop):
         restarted.reset_restart_stage()
+
+
+def logged_so_far(trainer: lightning.Trainer) -> list[dict[str, Any]]:
+    """Return what the modules' `log` has summed in this epoch of training, as plain data."""
+    found = []
+    for key, result in trainer.fit_loop.epoch_loop._results.items():
+        if result.is_tensor and not result.has_reset:
+            meta = {name: getattr(result.meta, name) for name in META} | {"reduce_fx": result.meta.reduce_fx.__name__}
+            sync = {"_should": result.meta.sync.should, "rank_zero_only": result.meta.sync.rank_zero_only}
+            found.append({"key": key, "meta": meta, "sync": sync, "sums": dict(result.metric_state)})
+    return found
+
+
+def log_on(trainer: lightning.Trainer, logged: Sequence[dict[str, Any]]) -> None:
+    """Let a resumed epoch go on with the sums that `logged_so_far` returned.
+
+    Metrics that were logged come again by themselves: they are the module's, with states of their own.
+    """
+    results, connector = trainer.fit_loop.epoch_loop._results, trainer._logger_connector
+    for entry in logged:
+        meta = _Metadata(**entry["meta"])
+        meta.sync = _Sync(fn=trainer.strategy.reduce, **entry["sync"])
+        result = _ResultMetric(meta, is_tensor=True)
+        for name, value in entry["sums"].items():
+            setattr(result, name, value)
+        result._update_count = 1  # there is something to compute
+        results[entry["key"]] = result.to(trainer.strategy.root_device)
+    if logged:
+        connector._first_loop_iter = True  # the next batch is not the first: nothing is to be forgotten

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from src.run.plain_data import HPARAMS
+
 
 def check_archive(path: Path) -> None:
     """Raise ValueError where `path` is no zip archive of stored members that together fit into the file.
@@ -30,7 +32,7 @@ def check_content(checkpoint: Any, *, size: int) -> None:
     """Raise ValueError where tensors are larger than the file's `size` in bytes, or a path in it climbs (`..`).
 
     A view that is larger than its storage makes torch enlarge the storage; a stride of 0 makes one number a terabyte.
-    Lightning's ModelCheckpoint deletes files that its state names.
+    Lightning's ModelCheckpoint deletes files that its state names; hyperparameters nobody follows.
     """
     storages: dict[int, int] = {}
     for value in _values(checkpoint):
@@ -41,7 +43,9 @@ def check_content(checkpoint: Any, *, size: int) -> None:
             storages[storage._cdata] = storage.nbytes()
             if max(value.nbytes, sum(storages.values())) > size:
                 raise ValueError(f"its tensors need more than the {size:,} bytes of the file")
-        elif isinstance(value, str) and ".." in PurePath(value.replace("\\", "/")).parts:
+    followed = {k: v for k, v in checkpoint.items() if k not in HPARAMS} if isinstance(checkpoint, dict) else checkpoint
+    for value in _values(followed):
+        if isinstance(value, str) and ".." in PurePath(value.replace("\\", "/")).parts:
             raise ValueError(f"it holds the path {value!r}, which leaves its folder")
 
 

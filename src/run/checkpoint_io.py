@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from src.run.archive import check_archive, check_content
+from src.run.plain_data import plain_checkpoint
 from src.run.write import forget_killed, sync, whole
 
 LAST, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -30,7 +32,7 @@ class CheckpointIO(TorchCheckpointIO):
         """
         target = Path(path)
         buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
+        torch.save(plain_checkpoint(checkpoint), buffer)
         content = buffer.getbuffer()
         digest = f"{hashlib.sha256(content).hexdigest()}  {target.name}\n".encode()
         try:
@@ -58,6 +60,20 @@ class CheckpointIO(TorchCheckpointIO):
         """Delete a checkpoint and its sha256."""
         for file in _pair(Path(path)):
             file.unlink(missing_ok=True)
+
+
+def link(source: Path, target: Path) -> None:
+    """Let `target` be the checkpoint that `source` is now, without a copy where the disk can do without."""
+    file, its_digest = _pair(target)
+    digest = _pair(source)[1].read_text().split()[0]
+    with whole(its_digest) as digest_part, whole(file) as part:
+        digest_part.write_text(f"{digest}  {target.name}\n")
+        part.unlink()
+        try:
+            os.link(source, part)
+        except OSError:  # a disk without hard links
+            shutil.copyfile(source, part)
+        its_digest.unlink(missing_ok=True)
 
 
 def load(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:

@@ -14,16 +14,20 @@ from src.run.write import whole
 log = logging.getLogger(__name__)
 
 
-def newest_checkpoint(folder: Path) -> tuple[Path | None, int, int]:
-    """Return the run's last checkpoint, or the one before it where that is damaged, its steps and curves' rows.
-
-    (None, 0, 0) where there is none yet. Raises ValueError where an earlier version wrote them, or none can be loaded.
-    """
+def refuse_other_formats(folder: Path) -> None:
+    """Raise ValueError where an earlier version began the run: training does not go on across formats."""
     if (number := run_format(folder)) < FORMAT:
         raise ValueError(
             f"run={folder}: an earlier version began it (format {number}), and training does not go on across them: "
             f"start anew, from its weights with model.weights={folder}; eval, predict, report and rerun read it"
         )
+
+
+def newest_checkpoint(folder: Path) -> tuple[Path | None, int, int]:
+    """Return the run's last checkpoint, or the one before it where that is damaged, its steps and curves' rows.
+
+    (None, 0, 0) where there is none yet. Raises ValueError where none of those there are can be loaded.
+    """
     found = [path for name in (LAST, PREVIOUS) if (path := folder / "checkpoints" / name).exists()]
     for path in found:
         try:

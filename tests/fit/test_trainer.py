@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from src.fit import quick
+from src.fit import verified
+from src.fit.quick import EpochLoop
 from tests import toy
 from tests.conftest import Command
 
@@ -26,8 +27,8 @@ def test_what_the_trainer_takes_is_checked_as_lightnings_own(argument: str, mess
 def test_under_a_lightning_that_nobody_has_verified_the_trainer_says_so_and_is_lightnings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(quick, "VERIFIED", ("1.9.",))
-    with caplog.at_level(logging.WARNING, logger="src.fit.quick"):
+    monkeypatch.setattr(verified, "VERIFIED", ("1.9.",))
+    with caplog.at_level(logging.WARNING, logger="src.fit.verified"):
         trainer = toy.trainer(tmp_path)
     assert "training is slower and the same" in caplog.text
-    assert not isinstance(trainer.fit_loop.epoch_loop, quick.EpochLoop)
+    assert not isinstance(trainer.fit_loop.epoch_loop, EpochLoop)

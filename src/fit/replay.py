@@ -1,0 +1,230 @@
+"""The batches of anybody's loaders, drawn so that a resumed run gets the same ones.
+
+An epoch is iterated inside random streams of its own, seeded by (seed, rank, epoch): what a Dataset or a sampler draws
+from torch, numpy or random depends on neither the net nor the epochs before. A resumed run iterates the epoch again and
+drops the batches it has had, without computing on them; a loader with a `state_dict` goes on by itself.
+"""
+
+import logging
+import random
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import numpy as np
+import torch
+from lightning.pytorch.utilities import CombinedLoader
+
+from src.fit.contract import Batched, Stateful, offers
+from src.fit.leaves import checksum
+from src.fit.verified import quick
+
+if TYPE_CHECKING:
+    from src.run.record import Record
+
+log = logging.getLogger(__name__)
+
+States = dict[str, Any]
+
+
+def random_states() -> States:
+    """Return the states of the three generators that code draws from without naming one, as plain data."""
+    name, keys, place, has_gauss, gauss = np.random.get_state(legacy=True)
+    version, inner, next_gauss = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "numpy": [name, torch.tensor(keys.tolist()), place, has_gauss, gauss],  # type: ignore[union-attr]
+        "random": [version, list(inner), next_gauss],
+    }
+
+
+def set_random_states(states: States) -> None:
+    """Put the generators where `random_states` found them."""
+    name, keys, place, has_gauss, gauss = states["numpy"]
+    version, inner, next_gauss = states["random"]
+    torch.set_rng_state(states["torch"])
+    np.random.set_state((name, keys.numpy().astype(np.uint32), place, has_gauss, gauss))
+    random.setstate((version, tuple(inner), next_gauss))
+
+
+class Streams:
+    """Inside a `with`, torch, numpy and random draw from streams of their own, which go on in the next `with`."""
+
+    def __init__(self, *key: int):
+        seeds = [int(seed) for seed in np.random.SeedSequence(key).generate_state(3)]
+        torch_state = torch.Generator().manual_seed(seeds[0]).get_state()
+        numpy_state, python_state = np.random.RandomState(seeds[1]).get_state(), random.Random(seeds[2]).getstate()
+        self._inside: tuple[Any, ...] = torch_state, numpy_state, python_state
+        self._outside: tuple[Any, ...] = ()
+
+    def __enter__(self) -> None:
+        self._outside = _taken()
+        _put(self._inside)
+
+    def __exit__(self, *error: object) -> None:
+        self._inside = _taken()
+        _put(self._outside)
+
+    def states(self) -> States:
+        """Return where the streams are, as plain data."""
+        with self:
+            return random_states()
+
+    def go_on(self, states: States) -> None:
+        """Go on where `states` were."""
+        with self:
+            set_random_states(states)
+
+
+def _taken() -> tuple[Any, ...]:
+    return torch.get_rng_state(), np.random.get_state(), random.getstate()
+
+
+def _put(states: tuple[Any, ...]) -> None:
+    torch.set_rng_state(states[0])
+    np.random.set_state(states[1])
+    random.setstate(states[2])
+
+
+class Seeded(CombinedLoader):
+    """Iterates `iterables` as Lightning does, each epoch inside random streams that (seed, rank, epoch) determine.
+
+    `epoch` tells the number of the epoch that an iteration is for. `start` batches of the next iteration alone are
+    dropped. Of the last two batches, `marks` has the checksum and `before` where stateful loaders were, by number.
+    """
+
+    def __init__(self, iterables: Any, mode: Any, *, seed: int, rank: int, epoch: Callable[[], int]):
+        super().__init__(iterables, mode)
+        self.key = seed, rank
+        self.epoch = epoch
+        self.start = 0
+        self.streams_at_start: States | None = None
+        self.marks: dict[int, list[Any]] = {}
+        self.before: dict[int, dict[str, Any]] = {}
+        self._number = 0
+        self._streams = Streams(seed, rank, 0)
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether every loader can go on amid an epoch by itself."""
+        return all(offers(loader, Stateful) for loader in self.flattened)
+
+    def __iter__(self) -> "Seeded":
+        """Start the epoch, and drop what a resumed one has had."""
+        epoch, start, started_s = self.epoch(), self.start, time.monotonic()
+        self._streams, self.marks, self.before, self.start, self._number = Streams(*self.key, epoch), {}, {}, 0, 0
+        for loader in self.flattened:
+            _seed(loader, *self.key, epoch)
+        if self.streams_at_start is not None:  # stateful loaders are there already
+            self._streams.go_on(self.streams_at_start)
+            self._number, self.streams_at_start, start = start, None, 0
+        with self._streams:
+            super().__iter__()
+        for _ in range(start):
+            next(self)
+        if start:
+            seconds = time.monotonic() - started_s
+            log.info("epoch %d: its first %d batches were loaded again and dropped, %.1f s", epoch, start, seconds)
+        return self
+
+    def __next__(self) -> Any:
+        """Return Lightning's (batch, its number, its loader's number)."""
+        number = self._number
+        if self.is_stateful and self.flattened:
+            states = [loader.state_dict() for loader in self.flattened]
+            self.before[number] = {"loaders": states, "streams": self._streams.states()}
+            self.before.pop(number - 2, None)
+        with self._streams:
+            found = super().__next__()
+        self.marks[number] = checksum(found[0])
+        self.marks.pop(number - 2, None)
+        self._number = number + 1
+        return found
+
+
+def _seed(loader: Any, seed: int, rank: int, epoch: int) -> None:
+    """Let what a loader keeps from epoch to epoch, a generator or an epoch's number, follow from the epoch alone."""
+    parts = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
+    parts.append(getattr(parts[2], "sampler", None))
+    for place, part in enumerate(parts):
+        if isinstance(generator := getattr(part, "generator", None), torch.Generator):
+            generator.manual_seed(int(np.random.SeedSequence((seed, rank, epoch, place)).generate_state(1)[0]))
+        if callable(set_epoch := getattr(part, "set_epoch", None)):
+            set_epoch(epoch)
+    if getattr(loader, "persistent_workers", False):
+        vars(loader)["persistent_workers"] = False  # past DataLoader's own __setattr__, which refuses
+        log.info("persistent_workers: they start anew each epoch, so that what they draw depends on the epoch alone")
+
+
+class Replay(lightning.Callback):
+    """Wraps the training loaders of a fit, where they are not ours, and finds a resumed epoch's place in them.
+
+    `seed` is the run's. Where a resumed run goes on with other data than it had, which a checksum of the last batch
+    shows, a line says so, and `record` gets it in the process that has one.
+    """
+
+    def __init__(self, *, seed: int, record: "Record | None" = None):
+        self.seed = seed
+        self.record = record
+        self._loader: Seeded | None = None
+        self._saved: dict[str, Any] = {}
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Take the place of the loaders that the fit is about to ask for."""
+        if stage == "fit" and (way := quick()):
+            way.wrap_loaders(trainer, partial(self._seeded, trainer))
+
+    def on_load_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Remember which batches the resumed epoch has had."""
+        if trainer.state.fn == "fit":
+            self._saved = checkpoint.get("replay", {})
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Keep where the epoch is: the batches it has had, and the last one's checksum.
+
+        What Lightning keeps of stateful loaders is a batch ahead, as the next one is there before this one is trained
+        on: it gets the state before that, and none at an epoch's end.
+        """
+        loops = checkpoint["loops"]["fit_loop"]["state_dict"]
+        loops.pop("combined_loader", None)
+        if self._loader is None:
+            return
+        done = trainer.fit_loop.epoch_loop.batch_progress
+        number = 0 if done.is_last_batch else done.current.completed
+        checkpoint["replay"] = {"batches": number, "checksum": self._loader.marks.get(number - 1)}
+        if number and trainer.world_size == 1 and (before := self._loader.before.get(number)):
+            checkpoint["replay"]["streams"] = before["streams"]
+            loops["combined_loader"] = before["loaders"]
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Hold the last batch that was loaded again against the one that the run has had."""
+        saved, self._saved, loader = self._saved, {}, self._loader
+        number = saved.get("batches", 0)
+        if loader is None or not number or "streams" in saved or trainer.global_rank:
+            return
+        is_equal = loader.marks.get(number - 1) == saved["checksum"]
+        if self.record is not None:
+            self.record.update(replay={"epoch": trainer.current_epoch, "batches": number, "equal": is_equal})
+        if not is_equal:
+            log.warning(
+                "epoch %d cannot be had again: its batch %d is another one now: the run goes on with other data",
+                trainer.current_epoch,
+                number - 1,
+            )
+
+    def _seeded(self, trainer: lightning.Trainer, loaders: Any, mode: str) -> Any:
+        if offers(loaders, Batched):
+            return loaders
+        progress: Any = trainer.fit_loop.epoch_progress
+        self._loader = Seeded(
+            loaders, mode, seed=self.seed, rank=trainer.global_rank, epoch=lambda: progress.current.processed
+        )
+        self._loader.start = self._saved.get("batches", 0)
+        self._loader.streams_at_start = self._saved.get("streams")
+        return self._loader
