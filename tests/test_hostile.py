@@ -19,7 +19,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from src.command.entry import one_line
+from src.config.error import one_line
 from src.run import load
 from tests.conftest import Command
 

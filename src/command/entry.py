@@ -3,32 +3,28 @@
 Torch-free, so that `--help`, `--cfg job` and completion answer at once.
 """
 
-import errno
 import logging
 import os
-import re
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import wraps
 from typing import TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from src.command.argument import is_sweep, quoted, typed, unquoted
 from src.command.search_path import find_own_conf
-from src.config.meant import unknown
+from src.config.error import one_line
 from src.config.own import started_here
 from src.config.recorded import recorded
-from src.config.schema import CONF, options, register
+from src.config.schema import CONF, register
 from src.data.read.download import DOWNLOAD_DIR
 from src.run.folder import find
 from src.run.interrupt import requeued_run
@@ -159,46 +155,3 @@ def _data_dir(arguments: list[str]) -> str:
     """Return where the user, and not a recorded config, says that datasets are."""
     said = [value for key, _, value in (argument.partition("=") for argument in arguments) if key == "data_dir"]
     return unquoted(said[-1]) if said else os.environ.get("DATA_DIR", "data")
-
-
-def one_line(error: Exception) -> str:
-    """Return an error as one line that names the key, the value and the nearest valid name."""
-    text = str(error)
-    if (
-        isinstance(error, OSError) and error.errno == errno.ENOSPC and "run=" not in text
-    ):  # often not even a file's name
-        text += ": make room on the disk; run= goes on from the last checkpoint"
-    if not isinstance(
-        error, (ValueError, OSError, HydraException)
-    ):  # not one of ours: say what it is and where to look
-        text = f"{type(error).__name__}: {text} (HYDRA_FULL_ERROR=1 shows the traceback)"
-    if isinstance(error, MissingConfigException):
-        return _missing_option(text)
-    if isinstance(error, ConfigCompositionException):
-        return _composition(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines) if lines else type(error).__name__
-
-
-def _missing_option(text: str) -> str:
-    found = re.search(r"Could not find '(.+)/([^/']+)'", text)
-    if not found:
-        return text.splitlines()[0]
-    group, option = found.groups()
-    near = get_close_matches(option, options(group), n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"{group}={option}: no such option: {hint}(choose from {', '.join(options(group))})"
-
-
-def _composition(error: Exception) -> str:
-    cause = error.__cause__ or error
-    key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
-    first, *rest = str(error).splitlines()
-    override = re.search(r"(?:Could not override '|Error merging override )(.+)", first)
-    title = override[1].removesuffix(".").removesuffix("'") if override else first
-    if key and isinstance(parent, DictConfig) and str(key).split(".")[-1] not in parent:
-        return f"{title}: {unknown(str(key), parent, [str(name) for name in parent])}"
-    if removed := re.search(r"Could not delete from config. '(.+)' does not exist", first):
-        return f"~{removed[1]}: there is no such key to remove: --cfg job shows those there are"
-    reason = str(cause).splitlines()[0] if cause is not error else next(iter(rest), first)
-    return reason if reason == title else f"{title}: {reason}"

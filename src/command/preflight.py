@@ -11,14 +11,15 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from src.command.entry import one_line
 from src.config.check import GROUPS, check, plain
+from src.config.compose import compose
+from src.config.error import one_line
 from src.config.hash import config_hash
 from src.config.schema import Train, check_top
 from src.run.folder import OUTPUTS, claim, unused
-from src.sweep.end import Sweep, begin, named
-from src.sweep.grid import compose, is_grid, jobs, runs_here
+from src.sweep.grid import is_grid, jobs, runs_here
 from src.sweep.plugin import make_known
+from src.view.jobs import Sweep, begin, named
 
 
 class Preflight(Callback):

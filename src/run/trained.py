@@ -13,9 +13,6 @@ from src.run.folder import find
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from src.data.module import Data
-    from src.model.supervised import Supervised
-
 
 @dataclass(frozen=True)
 class Trained:
@@ -49,7 +46,7 @@ def load(run: str | Path, *, checkpoint: str = "best") -> Trained:
     return Trained(net=model.net, classes=data.classes, preprocess=data.preprocess)
 
 
-def restore(config: Mapping[str, Any], checkpoint: Path) -> "tuple[Supervised, Data]":
+def restore(config: Mapping[str, Any], checkpoint: Path) -> tuple[Any, Any]:
     """Return the model and the data of a plain config; the model with a checkpoint's weights, in eval mode."""
     from src.config.build import build
     from src.run.checkpoint_io import load_weights

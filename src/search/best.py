@@ -8,13 +8,13 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from src.config.compose import compose
 from src.config.hash import IRRELEVANT
 from src.config.schema import options
 from src.run.folder import shown
 from src.run.record import read
+from src.run.standing import fields, rank
 from src.run.write import write
-from src.sweep.end import fields, rank
-from src.sweep.grid import compose
 
 NAME = "best.yaml"
 OVERLAYS = ("experiment", "debug", "local", "search")  # no parts of a run: the values they set are in the file

@@ -17,10 +17,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 
 from src.config.signature import check_call
+from src.run.standing import fields
 from src.search.journal import storage
 from src.search.plan import Node, Settings
 from src.search.space import overrides, read_space
-from src.sweep.end import fields
 
 STUDY = "search"
 # Those that stop a study of themselves when all is tried, as a grid does without a search, or need another sampler.

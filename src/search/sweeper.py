@@ -12,15 +12,15 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from src.command.entry import one_line
 from src.config.check import plain
+from src.config.compose import compose
+from src.config.error import one_line
 from src.config.hash import relevant
 from src.run.hold import hold
 from src.search.best import write_best
 from src.search.plan import Settings, at_once, own, random_trials, read_settings
 from src.search.space import read_space
-from src.sweep.end import Sweep, begin
-from src.sweep.grid import compose
+from src.view.jobs import Sweep, begin
 
 
 class Search(Sweeper):

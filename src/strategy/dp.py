@@ -19,8 +19,6 @@ from torch import Tensor, nn
 from torch._dynamo import OptimizedModule
 from torch.func import functional_call
 
-from src.model.supervised import Supervised
-
 log = logging.getLogger(__name__)
 
 
@@ -55,11 +53,11 @@ class DataParallel(ParallelStrategy):
 
     def model_to_device(self) -> None:
         """Move the model to the first device; let it run its net on all of them."""
-        model = self.lightning_module
-        if not isinstance(model, Supervised):
+        model: Any = self.lightning_module
+        if not (hasattr(model, "net") and hasattr(model, "runner")):  # src.fit.contract.Parallel, from a lower room
             raise ValueError(
-                f"trainer.strategy=dp: {type(model).__name__} does not say what of it is the net: choose a model of "
-                f"src.model, or set trainer.strategy=ddp"
+                f"trainer.strategy=dp: {type(model).__name__} does not call its net through a `runner`: choose a model "
+                f"of src.model, or set trainer.strategy=ddp"
             )
         model.to(self.root_device)
         if len(self._devices) > 1:
@@ -67,8 +65,9 @@ class DataParallel(ParallelStrategy):
 
     def teardown(self) -> None:
         """Leave the model as it came: it runs on the device it is on."""
-        if isinstance(self.lightning_module, Supervised):
-            self.lightning_module.runner = None
+        model: Any = self.lightning_module
+        if getattr(model, "runner", None) is not None:
+            model.runner = None
         super().teardown()
 
     def reduce(self, tensor: Any, *args: Any, **kwargs: Any) -> Any:

@@ -4,7 +4,7 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 
 def is_grid(hydra: DictConfig) -> bool:
@@ -36,11 +36,3 @@ def jobs(hydra: DictConfig) -> list[list[str]]:
         empty = [each.input_line for each in overrides if each.is_sweep_override() and not [*each.sweep_iterator()]]
         raise ValueError(f"{', '.join(map(str, empty))}: nothing of that kind, and so no job: choose other values")
     return found
-
-
-def compose(config: DictConfig, number: int, overrides: list[str]) -> DictConfig:
-    """Return the config of a job as its launcher will compose it."""
-    composed = GlobalHydra.instance().config_loader().load_sweep_config(config, overrides)
-    with open_dict(composed):
-        composed.hydra.job.num = composed.hydra.job.id = number
-    return composed

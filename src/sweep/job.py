@@ -12,16 +12,16 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.command.entry import one_line
 from src.config.check import fill, plain
+from src.config.error import one_line
 from src.config.hash import config_hash
 from src.run.continuation import CannotGoOnError
 from src.run.folder import shown
 from src.run.hold import HeldError, hold
 from src.run.record import Record, keep, read
-from src.sweep.end import ended, named
 from src.sweep.grid import is_alone, is_grid
 from src.sweep.output import to_file
+from src.view.jobs import ended, named
 
 if TYPE_CHECKING:
     from lightning import Callback

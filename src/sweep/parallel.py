@@ -12,13 +12,15 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from src.config.compose import compose
 from src.run.folder import shown
 from src.run.hold import is_held
 from src.run.interrupt import interruptible
 from src.run.record import Record
-from src.sweep.end import fields, named
-from src.sweep.grid import compose, is_grid
+from src.run.standing import fields
+from src.sweep.grid import is_grid
 from src.sweep.worker import Job, Outcome
+from src.view.jobs import named
 
 
 class Parallel(Launcher):

@@ -18,9 +18,9 @@ from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from src.command.entry import one_line
+from src.config.compose import compose
+from src.config.error import one_line
 from src.run.write import write
-from src.sweep.grid import compose
 from src.sweep.output import to_file
 from src.sweep.plugin import hide_plugins
 

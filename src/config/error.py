@@ -1,0 +1,54 @@
+"""Any error as the one line that a user gets: it names the key, the value and the nearest valid name."""
+
+import errno
+import re
+from difflib import get_close_matches
+
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig
+
+from src.config.meant import unknown
+from src.config.schema import options
+
+
+def one_line(error: Exception) -> str:
+    """Return an error as one line that names the key, the value and the nearest valid name."""
+    text = str(error)
+    if (
+        isinstance(error, OSError) and error.errno == errno.ENOSPC and "run=" not in text
+    ):  # often not even a file's name
+        text += ": make room on the disk; run= goes on from the last checkpoint"
+    if not isinstance(
+        error, (ValueError, OSError, HydraException)
+    ):  # not one of ours: say what it is and where to look
+        text = f"{type(error).__name__}: {text} (HYDRA_FULL_ERROR=1 shows the traceback)"
+    if isinstance(error, MissingConfigException):
+        return _missing_option(text)
+    if isinstance(error, ConfigCompositionException):
+        return _composition(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return " ".join(lines) if lines else type(error).__name__
+
+
+def _missing_option(text: str) -> str:
+    found = re.search(r"Could not find '(.+)/([^/']+)'", text)
+    if not found:
+        return text.splitlines()[0]
+    group, option = found.groups()
+    near = get_close_matches(option, options(group), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    return f"{group}={option}: no such option: {hint}(choose from {', '.join(options(group))})"
+
+
+def _composition(error: Exception) -> str:
+    cause = error.__cause__ or error
+    key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
+    first, *rest = str(error).splitlines()
+    override = re.search(r"(?:Could not override '|Error merging override )(.+)", first)
+    title = override[1].removesuffix(".").removesuffix("'") if override else first
+    if key and isinstance(parent, DictConfig) and str(key).split(".")[-1] not in parent:
+        return f"{title}: {unknown(str(key), parent, [str(name) for name in parent])}"
+    if removed := re.search(r"Could not delete from config. '(.+)' does not exist", first):
+        return f"~{removed[1]}: there is no such key to remove: --cfg job shows those there are"
+    reason = str(cause).splitlines()[0] if cause is not error else next(iter(rest), first)
+    return reason if reason == title else f"{title}: {reason}"
