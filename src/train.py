@@ -80,7 +80,7 @@ def main(cfg: DictConfig) -> float | None:
         tests = cfg.test and "test" in getattr(data, "splits", ("test",))  # temperature has no test split
         start = None if checkpoint is None else str(checkpoint)
         with together(trainer, {"config": config, "checkpoint": start, "test": tests}):
-            train(model, data, trainer, record=record, monitor=cfg.monitor, mode=cfg.mode, checkpoint=checkpoint)
+            train(model, data, trainer, record=record, monitor=cfg.monitor, mode=config["mode"], checkpoint=checkpoint)
             if tests and "pruned" not in record.fields:
                 test(model, data, trainer, record=record)
     show(folder)

@@ -92,10 +92,11 @@ def test_the_best_value_is_the_best_of_the_curve_and_lies_in_its_checkpoint(orig
     assert checkpoint["epoch"] == best["epoch"]
 
 
-def test_the_worst_is_best_where_the_mode_says_so(train: Command) -> None:
-    run = train("model=softmax_regression", UNDRAWN, "trainer.max_epochs=3", "monitor=val/loss", "mode=max").run
-    curve = [float(row["val/loss"]) for row in rows(run) if row["val/loss"]]
+def test_the_best_accuracy_is_the_highest_without_a_mode(train: Command) -> None:
+    run = train("model=softmax_regression", UNDRAWN, "trainer.max_epochs=3", "monitor=val/accuracy").run
+    curve = [float(row["val/accuracy"]) for row in rows(run) if row["val/accuracy"]]
     assert read(run)["best"]["value"] == pytest.approx(max(curve), abs=1e-7)
+    assert read(run)["best"]["mode"] == "max"
 
 
 def test_the_folder_has_what_the_design_lists_and_nothing_half_written(original: Path) -> None:

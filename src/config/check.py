@@ -12,6 +12,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from src.config.allow import check_name, resolve
 from src.config.build import build
+from src.config.direction import check_modes, directed
 from src.config.owner import calls, owned, targets
 from src.config.schema import CONF
 from src.config.signature import check_call
@@ -34,7 +35,7 @@ def plain(config: DictConfig) -> dict[str, Any]:
     Raises ValueError where one cannot be.
     """
     try:
-        return _scaled(OmegaConf.to_container(config, resolve=True, throw_on_missing=True))
+        return directed(_scaled(OmegaConf.to_container(config, resolve=True, throw_on_missing=True)))
     except MissingMandatoryValue as error:
         raise ValueError(f"{error.full_key} is missing: set {error.full_key}=...") from error
     except OmegaConfBaseException as error:
@@ -97,6 +98,8 @@ def check(
     names = _check_model(config, resolved)
     if "callback" in groups:
         _check_monitors(resolved, names)
+        if not is_alone:  # a recorded run has its best
+            check_modes(_watching(resolved), resolved["model"].get("metrics"))
 
 
 def _check_presence(resolved: Mapping[str, Any], groups: Collection[str]) -> None:
@@ -235,6 +238,14 @@ def _cure(config: DictConfig, shape: list[int]) -> str:
     return "choose another model"
 
 
+def _watching(resolved: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield each node that has a monitor and its mode, the config itself among them, and what its keys begin with."""
+    yield "", resolved
+    for name, node in resolved["callback"].items():
+        if isinstance(node.get("monitor"), str) and "mode" in node:
+            yield f"callback.{name}.", node
+
+
 def _check_monitors(resolved: Mapping[str, Any], names: tuple[str, ...]) -> None:
     """Raise where a callback watches a score that the model does not log, or that no split is there for."""
     if not names:  # a LightningModule from elsewhere, which does not say
@@ -252,5 +263,3 @@ def _check_monitors(resolved: Mapping[str, Any], names: tuple[str, ...]) -> None
             near = get_close_matches(monitor, known, n=1)
             cure = near[0] if near else known[0]
             raise ValueError(f"{path}={monitor}: nothing logs it: set monitor={cure} (logged: {', '.join(known)})")
-    if resolved["mode"] not in ("min", "max"):
-        raise ValueError(f"mode={resolved['mode']}: choose min or max")

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from src.config.direction import directed
+
 # Where things are, how they are shown, what a run is called: none of it changes a result.
 IRRELEVANT = (
     "task",  # a table; what is used of it stands where it is used
@@ -58,7 +60,7 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 def relevant(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a resolved config without what does not change the result."""
-    kept = copy.deepcopy(dict(config))
+    kept = directed(copy.deepcopy(dict(config)))
     data, data_dir = kept.get("data"), str(kept.get("data_dir"))
     if isinstance(data, dict) and "root" in data:  # which folder matters, where it lies does not
         data["root"] = str(data["root"]).removeprefix(data_dir)

@@ -38,7 +38,7 @@ class Train:
     seed: int = 0
     data_dir: str = "data"
     monitor: str = "val/loss"  # what the best checkpoint is best in, and what `main` returns
-    mode: str = "min"
+    mode: str | None = None  # min or max; null: as the metric asks for
     test: bool = True  # score the best checkpoint on the test split at the end
     tags: list[str] = field(default_factory=list)
     sweep: str = ""  # the name of the folder a multirun goes to

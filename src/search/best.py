@@ -21,12 +21,12 @@ OVERLAYS = ("experiment", "debug", "local", "search")  # no parts of a run: the 
 MISSING = object()
 
 
-def write_best(config: DictConfig, jobs: Sequence[tuple[Path, list[str]]]) -> None:
+def write_best(config: DictConfig, jobs: Sequence[tuple[Path, list[str]]], *, mode: str) -> None:
     """Write the file for the best of `jobs` beside their folders, and say so; nothing where no job is done."""
     done = [(folder, words) for folder, words in jobs if rank(fields(folder), False)[0] == 0]
     if not done:
         return
-    folder, words = min(done, key=lambda job: rank(fields(job[0]), config.mode == "max"))
+    folder, words = min(done, key=lambda job: rank(fields(job[0]), mode == "max"))
     run, search = read(folder), config.hydra.runtime.choices.search
     score = f"{run['best']['metric']} {run['best']['value']:.4f}"
     how = f"(seed {run['seed']}) in {run['seconds']:.0f} s on {run['host']['cpu']}, {run['ended'][:10]}"

@@ -36,6 +36,7 @@ class Search(Sweeper):
     def sweep(self, arguments: list[str]) -> None:
         """Run the trials that are missing; write the best one's experiment file."""
         settings = read_settings(self.composed)
+        self.mode = plain(_own(self.composed))["mode"]
         self.folder, self.common = Path(self.composed.hydra.sweep.dir), own(arguments)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.jobs: list[tuple[Path, list[str]]] = []  # what the table at the end shows
@@ -46,12 +47,12 @@ class Search(Sweeper):
             trials = random_trials(settings)
             self._report({self._place(words): words for words in trials})
             self._launch(trials, first=0)
-        write_best(self.composed, self.jobs)
+        write_best(self.composed, self.jobs, mode=self.mode)
 
     def _ask_and_tell(self, settings: Settings) -> None:
         from src.search.study import Trials
 
-        trials = Trials(self.folder, settings, mode=self.composed.mode, identity=identity(self.composed, settings))
+        trials = Trials(self.folder, settings, mode=self.mode, identity=identity(self.composed, settings))
         if self.composed.retry_failed:
             trials.retry_failed()
         self._report(trials.placed())
@@ -69,7 +70,7 @@ class Search(Sweeper):
 
     def _report(self, trials: Mapping[str, Sequence[str]]) -> None:
         self.jobs[:] = [(self.folder / place, [*self.common, *words]) for place, words in trials.items()]
-        begin(Sweep(self.folder, self.jobs, mode=self.composed.mode))
+        begin(Sweep(self.folder, self.jobs, mode=self.mode))
 
     def _launch(self, trials: Sequence[Sequence[str]], *, first: int) -> None:
         """Run trials; say which could not even begin, or lost their process: their run folders tell how they stand."""
@@ -84,5 +85,8 @@ class Search(Sweeper):
 def identity(config: DictConfig, settings: Settings) -> dict[str, Any]:
     """Return what makes two searches one: their space, and all in the config that changes a result."""
     space = {name: asdict(dimension) for name, dimension in read_space(settings.space).items()}
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return {"search": {"space": space}, "monitor": config.monitor, "mode": config.mode, **relevant(plain(own))}
+    return {"search": {"space": space}, **relevant(plain(_own(config)))}
+
+
+def _own(config: DictConfig) -> DictConfig:
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])

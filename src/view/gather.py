@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from src.config.direction import direction
 from src.run.hold import state
 from src.run.record import read
 from src.view.differences import Settings, printable, settings
@@ -94,7 +95,7 @@ def _from_fields(run: Run, fields: Mapping[str, Any]) -> Run:
     run.overridden = frozenset(override.partition("=")[0].lstrip("+~") for override in overrides)
     run.names = {name: printable(chosen[name]) for name in NAMES if name in chosen}
     run.tags = tuple(printable(tag) for tag in _list(fields.get("tags")))
-    run.monitor = (metric, printable(best.get("mode") or run.settings.get("mode") or "min"))
+    run.monitor = (metric, printable(best.get("mode") or run.settings.get("mode") or direction(metric) or "min"))
     run.scores = {printable(name): number for name, value in values.items() if (number := _number(value)) is not None}
     run.seconds = _number(fields.get("seconds"))
     run.parameters = _number(_mapping(fields.get("parameters")).get("total"))

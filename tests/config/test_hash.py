@@ -39,7 +39,6 @@ OTHER = [
     ["data.val_fraction=0.2"],
     ["model.metrics=[f1]"],
     ["monitor=val/accuracy"],
-    ["mode=max"],
     ["+callback=early_stopping"],
     ["trainer.max_epochs=11"],
     ["trainer.precision=bf16-mixed"],

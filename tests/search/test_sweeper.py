@@ -82,7 +82,7 @@ def test_the_table_is_best_first_and_the_best_is_an_experiment_with_the_same_con
         "net": [{"model": "softmax_regression"}, {"model": "mlp", "model.net.widths": [8]}],
         "optimizer.lr": [1e-3, 0.1],
     }
-    given = ("debug=fast", "optimizer=sgd", "optimizer.momentum=0.9", "seed=3", f"monitor={monitor}", f"mode={mode}")
+    given = ("debug=fast", "optimizer=sgd", "optimizer.momentum=0.9", "seed=3", f"monitor={monitor}")
     ended = train(*search(space, trials=6), *given, "+callback=ema")
     assert ended.code == 0, ended.err
     values = [float(metric.removeprefix(f"{monitor} ")) for _, metric, _ in table(ended.out).values()]
