@@ -126,10 +126,12 @@ def _calls(resolved: Mapping[str, Any], groups: Collection[str]) -> Iterator[tup
 
 
 def _check_hardware(trainer: Mapping[str, Any], *, is_here: bool, is_alone: bool) -> None:
+    from src.fit.combination import check_settings
     from src.fit.hardware import check_hardware
     from src.fit.trainer import alone
 
     check_hardware({**trainer, **alone(trainer)} if is_alone else trainer, is_here=is_here)
+    check_settings(trainer, build)
 
 
 def _elsewhere(path: str, node: Mapping[str, Any], key: str) -> str | None:
@@ -166,14 +168,16 @@ def _check_ranks(resolved: Mapping[str, Any]) -> None:
 
 
 def _check_optimizer(resolved: Mapping[str, Any]) -> None:
-    """Let the optimizer's constructor judge its numbers on one parameter."""
+    """Let the optimizer's constructor judge its numbers on one parameter, and take a step."""
     import torch
+
+    from src.fit.combination import check_step
 
     optimizer = resolved["model"].get("optimizer")
     if not optimizer:
         return
     try:
-        build(optimizer)([torch.nn.Parameter(torch.zeros(1))])
+        check_step(build(optimizer)([torch.nn.Parameter(torch.zeros(1))]), resolved.get("trainer") or {})
     except (ValueError, RuntimeError, TypeError) as error:
         raise ValueError(f"optimizer: {error}") from error
 

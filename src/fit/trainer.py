@@ -3,9 +3,11 @@
 import inspect
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, get_type_hints
 
 import lightning
+from lightning.pytorch.plugins import MixedPrecision, Precision
 
 from src.fit.hardware import check_compiler, check_hardware
 from src.fit.verified import quick
@@ -33,6 +35,10 @@ class Trainer(lightning.Trainer):
                 )
         check_hardware(settings)
         super().__init__(**settings)
+        precision = self.precision_plugin
+        if isinstance(precision, MixedPrecision) and precision.scaler is None:
+            # Lightning takes every fused optimizer for one that unscales gradients by itself; bf16 scales none.
+            precision.clip_gradients = partial(Precision.clip_gradients, precision)  # type: ignore[method-assign]
         self.channels_last = channels_last
         self.compile = compile
         if way := quick():
