@@ -98,7 +98,7 @@ def test_what_cannot_be_is_found_before_compute(overrides: list[str], words: str
 def test_each_pair_trains_or_is_refused_before_compute(overrides: tuple[str, ...], tmp_path: Path) -> None:
     is_fused = not any("fused" in override for override in overrides)
     if is_fused and "trainer.precision=16-mixed" in overrides and any("clip" in override for override in overrides):
-        with pytest.raises(ValueError, match="set optimizer.fused=false"):
+        with pytest.raises(ValueError, match=r"set optimizer\.fused=false"):
             scores(tmp_path, *overrides)
     else:
         assert all(map(math.isfinite, scores(tmp_path, *overrides).values()))
