@@ -163,8 +163,8 @@ def explain(net: "nn.Module", data: "Data", view: View, *, target: str | None = 
 
     `n` bounds the number of channels or filters. Raises ValueError, in one line, for what there is no picture of.
     """
-    from src.data.inputs import readable
     from src.data.read.files import decoded
+    from src.data.read.readable import readable
     from src.net.layers import filters_of, map_of
     from src.plot.feature_maps import feature_maps, filters
 
@@ -185,7 +185,7 @@ def explain(net: "nn.Module", data: "Data", view: View, *, target: str | None = 
 
 def _attribution(net: "nn.Module", x_1CHW: "Tensor", data: "Data", view: View, *, target: str | None) -> "Figure":
     """Return what the pixels say for a class, laid over the image."""
-    from src.data.inputs import readable
+    from src.data.read.readable import readable
     from src.net import attribution
     from src.plot.overlay import overlay
 

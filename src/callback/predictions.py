@@ -18,6 +18,7 @@ from torch import Tensor
 
 from src.data.batches import Batches
 from src.data.module import Data
+from src.data.read.readable import readable
 from src.fit.checkpoint import Checkpoint
 from src.run.checkpoint_io import load_weights
 from src.run.prediction_table import Table
@@ -133,7 +134,8 @@ class Said:
     def __init__(self, folder: Path, data: Data, split: str, *, mistakes: int = 0):
         self.data = data
         self.index_N = data.indices[split].tolist()
-        self.extra_N: list[Any] | None = data.paths(split)
+        paths = data.paths(split)
+        self.extra_N: list[Any] | None = None if paths is None else [readable(path) for path in paths]
         names = ["target", "label", *(f"P({name})" for name in data.classes or ())]
         if not data.classes:
             names = ["target", "prediction"]

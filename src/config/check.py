@@ -68,8 +68,16 @@ def fill(config: DictConfig) -> bool:
         return False
     found = data.facts(**plain(config.data))
     for key in blank:
+        _check_text(key, found[key])
         OmegaConf.update(config, f"data.{key}", found[key])
     return True
+
+
+def _check_text(key: str, told: Any) -> None:
+    """Raise ValueError where the config would resolve what data tell: their names may be a stranger's."""
+    for text in told if isinstance(told, (list, tuple)) else [told]:
+        if isinstance(text, str) and ("${" in text or text == "???"):
+            raise ValueError(f"data.{key}: the data tell {text!r}, which a config would replace: set data.{key}=...")
 
 
 def check(

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from src.data.batches import Batches
 from src.data.module import Data
 from src.data.read.files import decoded
+from src.data.read.formats import missing
+from src.data.read.pictures import Pictures
+from src.data.read.readable import readable
 
 SPLITS = ("val", "test")
 LARGEST_BATCH = 256  # images: data.batch_size may be a whole dataset of small ones
@@ -62,28 +64,20 @@ def image_files(source: str) -> list[Path]:
     if path.is_file():
         return [path]
     if path.is_dir():
-        extensions = Image.registered_extensions()
-        found = sorted(file for file in path.rglob("*") if file.suffix.lower() in extensions and _is_file(file))
-        if not found:
-            raise ValueError(f"input={source}: no image in this folder: give another, or a pattern such as {source}/*")
-        return found
+        pictures = Pictures()
+        pictures.add(source)
+        if not pictures.files:
+            left = "; ".join(pictures.left_out(source))
+            why = f" ({left})" if left else ""
+            raise ValueError(f"input={source}: no image in this folder{why}: give another, or a pattern, {source}/*")
+        pictures.say(source)
+        return [Path(name) for name in pictures.files]
     there = next((folder for folder in path.parents if folder.is_dir()), Path())  # its own brackets are no pattern
     pattern = os.path.join(glob.escape(str(there)), path.relative_to(there))
     found = sorted(Path(name) for name in glob.iglob(pattern, recursive=True) if os.path.isfile(name))
     if not found:
         raise ValueError(f"input={source}: no such file or folder, and no file that it matches as a pattern")
     return found
-
-
-def _is_file(path: Path) -> bool:
-    """Whether there is a file, or a link to one that is gone, which is an image that cannot be read."""
-    return path.is_file() or (path.is_symlink() and not path.exists())
-
-
-def readable(text: str) -> str:
-    """Return text that every file and terminal takes: bytes that are no text and control characters are escaped."""
-    text = os.fsencode(text).decode("utf-8", "backslashreplace")
-    return "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in text)
 
 
 def _of_split(data: Data, split: str, *, n: int | None) -> Iterator[Samples]:
@@ -110,7 +104,8 @@ def _of_files(data: Data, paths: Sequence[Path]) -> Iterator[Samples]:
         try:
             return data.preprocess(decoded(path, channels=data.shape[0]))
         except ValueError as error:
-            return readable(str(error.__cause__ or error))
+            package = missing(path)
+            return readable(str(error.__cause__ or error)) + (f": install {package}" if package else "")
 
     size = min(data.batch_size, LARGEST_BATCH)
     with ThreadPoolExecutor() as pool:  # decoders release Python's lock; a batch at a time bounds the memory

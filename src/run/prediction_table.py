@@ -2,7 +2,8 @@
 
 Of classes: `index,target,label,P(<class>),...`, where the label is what the net gives; of numbers:
 `index,target,prediction`. `index` is the sample's place in its official split. Image files have a `path` behind the
-index, a number that is all of its sample an `input`.
+index, a number that is all of its sample an `input`. Names stand as they are, also those that a spreadsheet takes for a
+formula (`=1+1`): import such a file as text.
 
 Shapes: N samples, K classes.
 """
@@ -47,7 +48,7 @@ class Predictions:
 
 def read(path: Path) -> Predictions:
     """Return the rows of a file; raises ValueError where it is no such file or a row is torn."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         header, *body = rows
     if any(len(row) != len(header) for row in body) or not {"index", "target"} <= set(header):
@@ -79,7 +80,7 @@ class Table:
         path.parent.mkdir(parents=True, exist_ok=True)
         with ExitStack() as opened:
             part = opened.enter_context(whole(path))
-            self.writer = csv.writer(opened.enter_context(part.open("w", newline="")))
+            self.writer = csv.writer(opened.enter_context(part.open("w", newline="", encoding="utf-8")))
             self.writer.writerow(header)
             self._opened = opened.pop_all()
 

@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 
 NAME = "lightning-hydra-experiments"  # of the folder in the user's cache folder
 GIGABYTES = "10"
-OURS = re.compile(rf"[0-9a-f]{{64}}\.(tensors|lock|seen|[\w.]+{re.escape(ENDING)})")  # nothing else is ever removed
+OURS = re.compile(
+    rf"[0-9a-f]{{64}}\.(tensors|lock|seen|headers|[\w.]+{re.escape(ENDING)})"
+)  # nothing else is ever removed
 
 
 def cached(

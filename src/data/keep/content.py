@@ -4,13 +4,14 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from src.data.keep.cache import place, write
 
+SHA256 = re.compile("[0-9a-f]{64}")
 RECENT_S = 2.0  # a file changed twice within a tick of the disk's clock has the same times
 
 
@@ -27,20 +28,25 @@ def content(paths: Sequence[str]) -> Content | None:
     The cache keeps it for their state, so that unchanged files are not read again.
     """
     try:
-        before, changed_s = _state(paths)
-        seen = place(before, "seen")
-        if known := _known(seen):
-            return Content(known, before)
-        digest = hashlib.sha256()
-        for path in paths:
-            with open(path, "rb", buffering=0) as file:
-                digest.update(hashlib.sha256(file.read()).digest())
-            digest.update(os.fsencode(os.path.splitext(path)[1].lower()))  # which may choose the decoder
+        before = state(paths)
+        return Content(remembered(paths, lambda: _digest(paths), kind="seen", pattern=SHA256), before)
     except OSError:
         return None
+
+
+def remembered(paths: Sequence[str], make: Callable[[], str], *, kind: str, pattern: re.Pattern[str]) -> str:
+    """Return the text that `make` gives of files, from the cache where they are as they were; `pattern` is its form.
+
+    Raises OSError where a file is missing.
+    """
+    before, changed_s = _state(paths)
+    seen = place(before, kind)
+    if known := _known(seen, pattern):
+        return known
+    made = make()
     if changed_s < time.time() - RECENT_S:
-        write(seen, [digest.hexdigest().encode()])
-    return Content(digest.hexdigest(), before)
+        write(seen, [made.encode()])
+    return made
 
 
 def state(paths: Sequence[str]) -> str:
@@ -62,10 +68,19 @@ def _state(paths: Sequence[str]) -> tuple[str, float]:
     return "\n".join(lines), changed_ns / 1e9
 
 
-def _known(seen: Path) -> str | None:
+def _digest(paths: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with open(path, "rb", buffering=0) as file:
+            digest.update(hashlib.sha256(file.read()).digest())
+        digest.update(os.fsencode(os.path.splitext(path)[1].lower()))  # which may choose the decoder
+    return digest.hexdigest()
+
+
+def _known(seen: Path, pattern: re.Pattern[str]) -> str | None:
     with suppress(FileNotFoundError):
         text = seen.read_text(errors="replace")
-        if re.fullmatch("[0-9a-f]{64}", text):
+        if pattern.fullmatch(text):
             with suppress(OSError):  # in a folder that is read-only
                 os.utime(seen)
             return text

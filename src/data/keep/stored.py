@@ -29,7 +29,7 @@ MEMORY = Path("/proc/meminfo")  # Linux; what it calls free is next to nothing o
 MANY = 500  # images from which on a progress bar is worth its lines
 NAMED = 3  # bad files in a message
 WORTH_BYTES = 2**20  # a smaller tensor is resized again at once
-VERSION = 2  # of decoding and resizing: one more where they give other pixels, and what the cache has is left alone
+VERSION = 3  # of decoding and resizing: one more where they give other pixels, and what the cache has is left alone
 
 
 class Resized:

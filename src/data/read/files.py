@@ -4,16 +4,21 @@ Shapes: C channels, H height, W width.
 """
 
 import os
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 
-from src.data.transform.prepare import from_pil
+from src.data.read.formats import extensions, missing
+from src.data.read.readable import readable
+from src.data.transform.prepare import from_pil, orientation, upright
 
-GREYED = (".jpg", ".jpeg", ".png")  # what torchvision makes grey; a GIF or WebP it leaves in three channels
+GREYED = (".jpg", ".jpeg", ".png")  # what torchvision makes grey
+TELLING = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # chunks of a PNG that may say which side is up
 
 
 class Files:
@@ -38,17 +43,61 @@ def decoded(path: str | os.PathLike[str], *, channels: int) -> Tensor:
 
     torchvision's decoder is the faster one; what it refuses, and what has more than 8 bits or one frame, Pillow reads.
     """
-    try:
-        mode = ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB
-        if channels != 1 or os.fspath(path).lower().endswith(GREYED):
-            image_CHW = decode_image(os.fspath(path), mode=mode, apply_exif_orientation=True)
-            if image_CHW.dtype == torch.uint8 and image_CHW.ndim == 3:
-                return image_CHW
-    except RuntimeError:
-        pass
+    name = os.fspath(path)
+    image_CHW = _decoded_fast(name, channels) if channels != 1 or name.lower().endswith(GREYED) else None
+    if image_CHW is not None:
+        return image_CHW
+    extensions()  # lets Pillow know of all formats
     try:
         with Image.open(path) as image:
             bits = 16 if image.format == "PPM" and image.mode == "I" else None  # Pillow makes no 8 bits of these
-            return from_pil(ImageOps.exif_transpose(image), channels, bits=bits)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # Pillow raises any of these
-        raise ValueError(f"{path} is no image that can be read ({error}): replace or remove it") from error
+            return _checked(from_pil(image, channels, bits=bits), channels)
+    except Exception as error:  # damaged files make decoders raise anything
+        package = missing(path)
+        cure = f"install {package}, or " if package else ""
+        why = readable(f"{name} is no image that can be read ({error})")
+        raise ValueError(f"{why}: {cure}replace or remove it") from error
+
+
+def _decoded_fast(name: str, channels: int) -> Tensor | None:
+    """Return what torchvision makes of a file; None where that is nothing, or not what was asked for."""
+    mode = ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB
+    with suppress(RuntimeError, ValueError, OSError):
+        with open(name, "rb", buffering=0) as file:  # torchvision's own reader takes no name that is not UTF-8
+            data = bytearray(file.read())
+        data_P = torch.frombuffer(data, dtype=torch.uint8)
+        image_CHW = _checked(decode_image(data_P, mode=mode), channels)
+        if not _may_turn(data):
+            return image_CHW
+        try:
+            with Image.open(name) as image:
+                return upright(image_CHW, orientation(image))
+        except Image.DecompressionBombError:  # too large for Pillow alone
+            return decode_image(data_P, mode=mode, apply_exif_orientation=True)
+    return None
+
+
+def _checked(image_CHW: Tensor, channels: int) -> Tensor:
+    """Return an image as it is; raises ValueError where it is not what a decoder was asked for."""
+    shape = tuple(image_CHW.shape)
+    if image_CHW.dtype != torch.uint8 or len(shape) != 3 or shape[0] != channels or not image_CHW.numel():
+        raise ValueError(f"it has shape {list(shape)} of {image_CHW.dtype}, and not {channels} channels of uint8")
+    return image_CHW
+
+
+def _may_turn(data: bytearray) -> bool:
+    """Return whether a JPEG, PNG or WebP holds metadata, which may say that it lies on its side."""
+    if data.startswith(b"\xff\xd8"):
+        return b"\xff\xe1" in data[: data.find(b"\xff\xda")]  # before the first scan
+    if data.startswith(b"\x89PNG"):
+        return any(kind in TELLING for kind in _chunks(data))
+    return data[8:16] == b"WEBPVP8X" and bool(data[20] & 0b1100)  # EXIF or XMP
+
+
+def _chunks(data: bytearray) -> Iterator[bytes]:
+    """Yield what the chunks of a PNG are, in order."""
+    place = 8
+    while place + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        yield kind
+        place += length + 12

@@ -162,19 +162,43 @@ def fit(x_NCHW: Tensor, size: Sequence[int]) -> Tensor:
     return F.center_crop(resize(x_NCHW, covering) if tuple(old) != tuple(covering) else x_NCHW, list(new))
 
 
+UPRIGHT = {2: (False, [-1]), 3: (False, [-1, -2]), 4: (False, [-2])}  # by orientation: is it transposed, then flipped
+UPRIGHT |= {5: (True, []), 6: (True, [-1]), 7: (True, [-1, -2]), 8: (True, [-2])}
+ORIENTATION = 0x0112  # EXIF's number
+
+
+def orientation(image: Image) -> int:
+    """Return how an image lies by its EXIF, from 1, upright, to 8; 1 where that says nothing or is damaged."""
+    try:
+        found = image.getexif().get(ORIENTATION)
+    except Exception:  # whatever Pillow raises for it
+        return 1
+    return found if found in UPRIGHT else 1
+
+
+def upright(image_CHW: Tensor, orientation: int) -> Tensor:
+    """Return an image turned and mirrored as its EXIF `orientation` says, in memory of its own."""
+    if orientation not in UPRIGHT:
+        return image_CHW
+    is_transposed, flipped = UPRIGHT[orientation]
+    return (image_CHW.transpose(-1, -2) if is_transposed else image_CHW).flip(flipped).contiguous()
+
+
 def from_pil(image: Image, channels: int, *, bits: int | None = None) -> Tensor:
-    """Return uint8 (C, H, W) with one channel, grey, or three, RGB, for a PIL image.
+    """Return uint8 (C, H, W) with one channel, grey, or three, RGB, for a PIL image, upright by its EXIF.
 
     An image of 16 bits per pixel loses the lower 8: Pillow would show all above 255 as white. Where nothing says how
     many `bits` a pixel has, whole numbers of 32 are taken for what they can be, 8 or 16; raises ValueError for others
     and for fractions, which do not say what white is.
     """
+    image.load()  # which turns a TIFF upright, and forgets that it was not
+    turned = orientation(image)
     bits = bits or _bits(image)
     if bits == 32:
         raise ValueError(f"pixels of 32 bits, mode {image.mode}, do not say what is white: save it with 8 or 16 bits")
     if bits == 16:
         image = fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    return F.pil_to_tensor(image.convert("L" if channels == 1 else "RGB"))
+    return upright(F.pil_to_tensor(image.convert("L" if channels == 1 else "RGB")), turned)
 
 
 def _bits(image: Image) -> int:
