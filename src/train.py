@@ -41,7 +41,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.run.quiet import quiet
     from src.run.record import keep, read, recording
     from src.run.rerun import ARGUMENTS, prepare
-    from src.run.resume import is_finished
+    from src.run.resume import is_finished, lengthened
     from src.strategy.launcher import together
     from src.view.summary import show
 
@@ -56,11 +56,11 @@ def main(cfg: DictConfig) -> float | None:
     is_resumed = (folder / "run.json").exists()  # of an earlier start
     if is_resumed:
         run = read(folder)
-        if is_finished(
-            run, config["trainer"], recorded(folder, overrides=hydra.overrides.task, trains=True)["trainer"]
-        ):
+        before = recorded(folder, overrides=hydra.overrides.task, trains=True)["trainer"]
+        if is_finished(run, config["trainer"], before):
             log.info("run=%s is done: a longer trainer.max_epochs continues it", folder)
             return run["best"]["value"]
+        facts |= lengthened(run, config["trainer"], before)
     else:
         choices = original or {**hydra.runtime.choices, "overrides": []}
         overrides = [*choices["overrides"], *hydra.overrides.task]
@@ -85,18 +85,26 @@ def main(cfg: DictConfig) -> float | None:
                 test(model, data, trainer, record=record)
     show(folder)
     if original:
-        say_whether_equal(Path(cfg.rerun), folder, record)
+        others = any(not word.startswith(("rerun=", "data_dir=", "tags=")) for word in hydra.overrides.task)
+        say_whether_equal(Path(cfg.rerun), folder, record, is_other=others)
     return record.fields["best"]["value"]
 
 
-def say_whether_equal(original: Path, folder: Path, record: "Record") -> None:
-    """Print and record in what a run and its repetition differ."""
-    from src.run.rerun import compare, results
+def say_whether_equal(original: Path, folder: Path, record: "Record", *, is_other: bool) -> None:
+    """Print and record in what a run and its repetition differ; raise ValueError where they do.
 
-    found = compare(original, folder)
+    `is_other` says that overrides asked for another run than the original.
+    """
+    from src.run.rerun import compare, lengths, results
+
+    found = [*lengths(original), *compare(original, folder)]
     record.update(rerun={"of": str(original), "equal": not results(original, folder), "differences": found})
-    verdict = "bit for bit equal: scores, curves and weights" if record.fields["rerun"]["equal"] else "not equal"
-    log.info("rerun=%s: %s", original, "\n  ".join([verdict, *found]))
+    if record.fields["rerun"]["equal"]:
+        log.info("rerun=%s: %s", original, "\n  ".join(["bit for bit equal: scores, curves and weights", *found]))
+        return
+    log.info("rerun=%s: %s", original, "\n  ".join(["not equal", *found]))
+    if not is_other:
+        raise ValueError(f"rerun={original}: {folder} is not equal: {found[0]}")
 
 
 def resume(folder: Path, config: dict[str, Any]) -> Path | None:

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from src.run.checkpoint_io import CheckpointIO
 from src.run.record import read
-from tests.conftest import ROOT, Command, Ended
+from tests.conftest import ROOT, UNDRAWN, Command, Ended
 
 FILES = ("metrics.csv", "arguments.json")
 
@@ -34,8 +34,8 @@ def change(run: Path, **fields: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | fields))
 
 
-def differences(ended: Ended) -> list[str]:
-    assert ended.code == 0, ended.err
+def differences(ended: Ended, *, code: int = 0) -> list[str]:
+    assert ended.code == code, ended.err
     found: list[str] = read(ended.run)["rerun"]["differences"]
     return found
 
@@ -86,12 +86,26 @@ def test_one_bit_of_a_weight_and_one_digit_of_a_curve_are_noticed(finished: Path
     with (finished / "metrics.csv").open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
 
-    found = [line for line in differences(train(f"rerun={finished}")) if "differs by" in line]
+    ended = train(f"rerun={finished}")
+    assert ended.err.splitlines()[-1].startswith(f"error: rerun={finished}: outputs/")
+    found = [line for line in differences(ended, code=1) if "differs by" in line]
     assert len(found) == 2
     assert found[0].startswith("metrics.csv: val/loss differs by up to")
     assert found[1].startswith("best.ckpt differs by up to")
     assert "(in 1 of" in found[0]
     assert "(in 1 of" in found[1]
+
+
+def test_a_run_made_longer_says_so_beforehand_and_where_it_is_not_equal(train: Command) -> None:
+    short = ("model=softmax_regression", UNDRAWN, "trainer.max_epochs=1")
+    longer = {name: train(*short, f"scheduler={name}").run for name in ("cosine", "none")}
+    for run in longer.values():
+        assert train(f"run={run}", "trainer.max_epochs=2").code == 0
+    ended = train(f"rerun={longer['cosine']}")
+    assert "made longer after step 41 ({'max_epochs': 1}, then {'max_epochs': 2})" in ended.err.splitlines()[0]
+    assert "is not equal: it was made longer after step 41" in ended.err.splitlines()[-1]
+    assert differences(ended, code=1)[0].startswith("it was made longer")
+    assert "bit for bit equal" in train(f"rerun={longer['none']}").err  # whose rates follow no length
 
 
 def test_columns_of_time_are_not_compared(finished: Path, train: Command) -> None:
@@ -112,7 +126,7 @@ def test_the_number_of_threads_is_restored_and_what_differs_on_paper_is_said(fin
     ended = train(f"rerun={finished}")
     assert read(ended.run)["host"]["threads"] == threads
     assert f"versions.torch: 1.0, now {torch.__version__.partition('+')[0]}" in ended.err.splitlines()[0] + ended.err
-    found = "\n".join(differences(ended))
+    found = "\n".join(read(ended.run)["rerun"]["differences"])  # with other threads, other bits
     assert "host.cpu: abacus, now" in found
     assert "git.commit: 0, now" in found
     assert "host.threads" not in found

@@ -51,7 +51,20 @@ def prepare(folder: Path) -> dict[str, Any]:
     here: dict[str, Any] = {"versions": versions(), "host": host()}
     for line in differences({key: record[key] for key in here}, here):
         log.warning("rerun=%s: %s", folder, line)
+    for line in lengths(folder):
+        log.warning("rerun=%s: %s", folder, line)
     return record
+
+
+def lengths(folder: Path) -> list[str]:
+    """Return a line for each time that a run was made longer: no run of one length need have its curve."""
+    changes = read(folder).get("lengthened") or []
+    return [
+        f"it was made longer after step {change.get('steps')} ({change.get('from')}, then {change.get('to')}): its "
+        "curve is that of two schedules, which no single run has unless the rates are the same for any length"
+        for change in changes
+        if isinstance(change, dict)
+    ]
 
 
 def compare(old: Path, new: Path) -> list[str]:

@@ -58,7 +58,18 @@ def is_finished(fields: dict[str, Any], trainer: Mapping[str, Any], recorded: Ma
     """Whether a run with these run.json fields, once `recorded`, has nothing left to do as `trainer` sets it now."""
     if fields["state"] != "done":
         return False
-    is_longer = any(trainer.get(name) != recorded.get(name) for name in ("max_epochs", "max_steps"))
     max_epochs = trainer.get("max_epochs")
     is_reached = max_epochs is not None and 0 <= max_epochs <= fields["epochs"]
-    return is_reached or not is_longer
+    return is_reached or _length(trainer) == _length(recorded)
+
+
+def lengthened(fields: dict[str, Any], trainer: Mapping[str, Any], recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what run.json is to say of a run that goes on with another length than it had; nothing of another run."""
+    old, new = _length(recorded), _length(trainer)
+    if old == new:
+        return {}
+    return {"lengthened": [*fields.get("lengthened", []), {"steps": fields.get("steps"), "from": old, "to": new}]}
+
+
+def _length(trainer: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: trainer[name] for name in ("max_epochs", "max_steps") if trainer.get(name) is not None}
