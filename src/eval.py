@@ -23,6 +23,7 @@ def main(cfg: DictConfig) -> None:
 
     from src.config.build import build
     from src.config.check import plain
+    from src.fit.contract import follow
     from src.fit.trainer import alone
     from src.run.folder import checkpoints
     from src.run.quiet import quiet
@@ -36,6 +37,7 @@ def main(cfg: DictConfig) -> None:
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     with quiet():
         model, data = build(config["model"]), build(config["data"])
+        follow(data, config)
         unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
         trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
         rows = evaluate(model, data, trainer, paths, split=cfg.split)

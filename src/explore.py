@@ -79,6 +79,7 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
 
     from src.config.build import build
     from src.config.check import check, fill, plain
+    from src.fit.contract import follow
     from src.run.pretrained import start_from
 
     fill(cfg)
@@ -87,6 +88,7 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
     config = plain(cfg)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(config["data"])
+    follow(data, config)
     if figure != "find_lr":  # samples are counted, and a batch of them looked at: none is worth keeping
         data.in_memory, data.workers = False, 0
     if figure == "data":

@@ -38,6 +38,7 @@ def main(cfg: DictConfig) -> None:
     import torch
 
     from src.config.check import plain
+    from src.fit.contract import follow
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
     from src.run.trained import restore
@@ -60,6 +61,7 @@ def main(cfg: DictConfig) -> None:
 
     with quiet():
         model, data = restore(config, checkpoint(Path(cfg.run), cfg.checkpoint))
+        follow(data, config)
         x_B, net = real_samples(data, cfg.input), model.net
         with torch.no_grad():
             output_BK = net(x_B)

@@ -43,7 +43,7 @@ def main(cfg: DictConfig) -> None:
     from src.config.build import build
     from src.config.check import plain
     from src.data.inputs import SPLITS, samples
-    from src.fit.contract import Predicting, Readable, offers
+    from src.fit.contract import Predicting, Readable, follow, offers
     from src.fit.trainer import alone
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
@@ -57,6 +57,7 @@ def main(cfg: DictConfig) -> None:
     data: Any
     with quiet():
         model, data = restore(config, checkpoint(Path(cfg.run), cfg.checkpoint))
+        follow(data, config)
         unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
         trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
         source = cfg.input or declared(data)

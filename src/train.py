@@ -33,6 +33,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.check import plain
     from src.config.hash import config_hash
     from src.config.recorded import recorded
+    from src.fit.contract import follow
     from src.run.continuation import taken_up
     from src.run.environment import environment_kept
     from src.run.folder import shown
@@ -73,6 +74,7 @@ def main(cfg: DictConfig) -> float | None:
         lightning.seed_everything(cfg.seed, workers=True, verbose=False)
         (folder / ARGUMENTS).write_text(json.dumps(with_defaults(config), indent=2))
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
+        follow(data, config, trains=True)
         trainer.callbacks += pruners(record, monitor=cfg.monitor)
         weights = config["model"].get("weights")
         if weights and checkpoint is None:

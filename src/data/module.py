@@ -5,6 +5,8 @@ Shapes: N samples, C channels, H height, W width, D features.
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import lightning
@@ -21,6 +23,7 @@ from src.data.read.files import Files
 from src.data.read.verify import verified
 from src.data.shard import Shard, too_small
 from src.data.split.division import Division
+from src.data.split.sample_list import Parts, SampleList
 from src.data.transform.mix import Mix
 from src.data.transform.prepare import Augment, Normalize, fit, with_channels
 
@@ -143,10 +146,19 @@ class Data(lightning.LightningDataModule):
         self.graph = graph
         self.axes = tuple(axes)
         self.indices = dict.fromkeys(("train", "val", "test"), torch.empty(0, dtype=torch.long))
+        self._list: SampleList | None = None
         self._sources: dict[str, Rows] = {}  # by official split, as the dataset stores them
+        self._parts: dict[str, Parts] = {}
         self._sized: dict[tuple[str, bool, str], Rows] = {}
         self._stored: dict[str, Rows] = {}
         self._fingerprints: dict[str, str] = {}
+
+    def recorded_split(self, run: Path, *, trains: bool = False, like: Path | None = None) -> None:
+        """Divide the samples as the run folder `run` lists them, else as `like` does; one that `trains` lists them.
+
+        Samples that the list does not have are left out. Raises ValueError where other splits are asked for.
+        """
+        self._list = SampleList(run, self._division.settings(), trains=trains, like=like)
 
     def prepare_data(self) -> None:
         """Read on one process of each machine before the others do, which then find what it downloaded."""
@@ -175,12 +187,16 @@ class Data(lightning.LightningDataModule):
         if stage == "fit":
             self._check_batches()
             self._say_fold()
+        if self._list and (self.trainer is None or self.trainer.is_global_zero):
+            self._list.write()
 
     def _prepared(self, split: str) -> Rows:
         """Return stored samples, their targets, and which rows of them are the split's."""
         source = self._division.source(split)
         images, target_N, chosen_N = self._read(source)
-        cut_N = self._division.parts(source, len(chosen_N))[split]
+        cut_N = self._parts[source][split]
+        if self._list:
+            self._list.check(split, len(cut_N))
         self.indices[split] = cut_N
         if not len(cut_N):
             return images, target_N, cut_N
@@ -197,9 +213,12 @@ class Data(lightning.LightningDataModule):
         return images, target_N, rows_N
 
     def _read(self, source: str) -> Rows:
-        """Return the samples and targets of an official split and the chosen rows of them, read once."""
+        """Return the samples and targets of an official split and the chosen rows of them, read and divided once."""
         if source not in self._sources:
-            self._sources[source] = self._verified(source)
+            images, target_N, chosen_N = rows = self._verified(source)
+            cut = partial(self._division.parts, source, len(chosen_N))
+            known_N, self._parts[source] = self._list.divide(source, rows, cut) if self._list else (slice(None), cut())
+            self._sources[source] = images, target_N, chosen_N[known_N]
         return self._sources[source]
 
     def _verified(self, source: str) -> Rows:
@@ -299,7 +318,7 @@ class Data(lightning.LightningDataModule):
         Of the chosen classes, as the dataset stores them, not resized; those that are cut off for test are left out.
         """
         images, target_N, chosen_N = self._read("train")
-        parts = self._division.may_train(len(chosen_N))
+        parts = {split: rows_N for split, rows_N in self._parts["train"].items() if split != "test" and len(rows_N)}
         rows_N = chosen_N[torch.cat(list(parts.values())).unique()]
         everything = len(rows_N) == len(target_N)
         return *((images, target_N) if everything else (taken(images, rows_N), target_N[rows_N])), list(parts)

@@ -7,7 +7,8 @@ data or of a loader.
 Shapes: B batch, N samples, C channels, H height, W width, K outputs.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
@@ -102,6 +103,17 @@ class Fingerprinted(Protocol):
 
 
 @runtime_checkable
+class Recorded(Protocol):
+    """Data whose run folder lists the samples of each split: they stay in it, whatever is added, renamed or removed."""
+
+    def recorded_split(self, run: Path, *, trains: bool = False, like: Path | None = None) -> None:
+        """Divide the samples as they are listed in the folder `run`, or before it has a list in `like`.
+
+        A run that `trains` writes its list there, and refuses where its training samples are gone or changed.
+        """
+
+
+@runtime_checkable
 class Stateful(Protocol):
     """A loader that can go on amid an epoch by itself: torchdata's, litdata's."""
 
@@ -129,6 +141,13 @@ class Batched(Protocol):
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the batches one by one."""
+
+
+def follow(data: object, config: Mapping[str, Any], *, trains: bool = False) -> None:
+    """Let data that can divide their samples as the run of `config` lists them, or the one that it runs again."""
+    if config.get("run") and offers(data, Recorded):
+        again = config.get("rerun")
+        data.recorded_split(Path(config["run"]), trains=trains, like=Path(again) if again else None)
 
 
 def offers(thing: object, protocol: type[Offer]) -> TypeGuard[Offer]:

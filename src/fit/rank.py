@@ -91,6 +91,7 @@ def train(
     import torch
 
     from src.config.build import build
+    from src.fit.contract import follow
     from src.run.quiet import quiet
 
     for name in ("lightning.pytorch", "lightning.fabric"):  # as in conf/hydra/job_logging
@@ -99,6 +100,7 @@ def train(
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     with quiet():
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
+        follow(data, config, trains=True)
         arrive()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
         if test:

@@ -5,6 +5,7 @@ Shapes: N samples.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -33,17 +34,15 @@ class Division:
         has_val = "val" in self.splits and "val" in self.official
         check_folds(self.fold, self.folds, cuts_val=cuts_val, has_val=has_val)
 
+    def settings(self) -> dict[str, Any]:
+        """Return what a dataset is divided by, as a JSON file has it."""
+        listed = {"splits": list(self.splits), "official": list(self.official), "shared_split": self.shared_split}
+        cut = {f"{name}_fraction": fraction for name, fraction in self.fractions.items()}
+        return listed | cut | {"split_seed": self.split_seed, "folds": self.folds, "fold": self.fold}
+
     def source(self, split: str) -> str:
         """Return the official split that a split is or is cut from."""
         return "train" if self.shared_split or split not in self.official else split
-
-    def may_train(self, samples: int) -> dict[str, Tensor]:
-        """Return which of the `samples` of the official training set are for training and for validation.
-
-        Indices (N,) by split; those that are cut off for the test are in neither.
-        """
-        parts = self.parts("train", samples)
-        return {split: parts[split] for split in ("train", "val") if split in parts and len(parts[split])}
 
     def parts(self, source: str, samples: int) -> dict[str, Tensor]:
         """Return which of the `samples` of an official split go to which of ours: indices (N,) by split.
