@@ -5,12 +5,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from src.run.record import PATCH, Record, read, recording
+from src.run.record import Record, read, recording
+from src.run.repository import FRAMEWORK_PATCH, PATCH
 from src.run.rerun import ARGUMENTS, differences
 from src.run.write import write
 
 # What a start writes; checkpoints and figures come after steps.
-WRITTEN = ("run.json", "metrics.csv", ARGUMENTS, PATCH, ".hydra/config.yaml")
+WRITTEN = ("run.json", "metrics.csv", ARGUMENTS, PATCH, FRAMEWORK_PATCH, ".hydra/config.yaml")
 
 
 class CannotGoOnError(ValueError):

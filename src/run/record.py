@@ -2,9 +2,7 @@
 
 import json
 import logging
-import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +15,7 @@ from typing import Any
 from omegaconf import Container, OmegaConf
 
 from src.config.renamed import FORMAT, check_format
+from src.run.repository import FRAMEWORK, framework, git
 from src.run.write import write
 
 log = logging.getLogger(__name__)
@@ -25,7 +24,6 @@ PACKAGES = (
     *("torch", "torchvision", "lightning", "hydra-core", "omegaconf", "torchmetrics", "tensorboard", "numpy"),
     *("pillow", "scikit-learn"),  # they decode and bundle images
 )
-PATCH, PATCH_LENGTH, PATCH_FILES = "git.patch", 1_000_000, 100
 
 
 class Record:
@@ -123,43 +121,12 @@ def command_line(argv: Sequence[str]) -> str:
     return " ".join([start, *argv[1:]])
 
 
-def git(folder: Path) -> dict[str, Any] | None:
-    """The commit of the code and whether it had changes, or None outside a repository.
-
-    The changes themselves, new files of the package and its configs among them, go to `folder/git.patch`, which
-    `git apply` puts on top of the commit; `patch` is that name, or says why there is none.
-    """
-    try:
-        commit, dirty = _git("rev-parse", "HEAD").strip(), bool(_git("status", "--porcelain"))
-        patch = _patch() if dirty else ""
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    (folder / PATCH).unlink(missing_ok=True)
-    if not patch:
-        return {"commit": commit, "dirty": dirty, "patch": None}
-    if len(patch) > PATCH_LENGTH:
-        return {"commit": commit, "dirty": dirty, "patch": f"left out: {len(patch):,} characters"}
-    write(folder / PATCH, patch)
-    return {"commit": commit, "dirty": dirty, "patch": PATCH}
-
-
-def _patch() -> str:
-    new = _git("ls-files", "-z", "--others", "--exclude-standard", "--", "src", "conf").split("\0")[:-1]
-    shown = ("diff", "--no-color", "--no-ext-diff", "--no-textconv")  # whatever the user's git is set to
-    added = [_git(*shown, "--no-index", "--", os.devnull, name, codes=(0, 1)) for name in new[:PATCH_FILES]]
-    return "".join([_git(*shown, "HEAD"), *added])
-
-
-def _git(*words: str, codes: tuple[int, ...] = (0,)) -> str:
-    done = subprocess.run(["git", "-C", Path(__file__).parents[2], *words], capture_output=True)
-    if done.returncode not in codes:
-        raise subprocess.CalledProcessError(done.returncode, words)
-    return done.stdout.decode(errors="surrogateescape")
-
-
 def versions() -> dict[str, str]:
-    """The versions of Python and of the packages that a result may depend on."""
-    found = {"python": platform.python_version()}
+    """The versions of Python, of the framework, and of the packages that a result may depend on.
+
+    Of a checkout beside the person's repository also its commit, `0.4.0+1f2e3d4c5b6a`.
+    """
+    found = {"python": platform.python_version(), FRAMEWORK: framework()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
