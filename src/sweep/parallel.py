@@ -81,7 +81,8 @@ class Parallel(Launcher):
             Record(folder).update(state="failed", error={"type": "LostProcess", "message": reason})
         if self.config.fail_fast:
             raise SystemExit(f"error: fail_fast=true: the sweep stops at {line}")
-        result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED, _return_value=math.nan)
+        result = JobReturn(overrides=job.overrides, status=JobStatus.COMPLETED)
+        result.return_value = math.nan
         if not is_grid(self.config.hydra):
             result.status, result.return_value = JobStatus.FAILED, RuntimeError(line)
         return result

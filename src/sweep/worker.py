@@ -9,12 +9,14 @@ import signal
 import sys
 import tempfile
 import threading
+from contextlib import redirect_stderr
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
+from hydra.core.utils import JobReturn, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
@@ -96,8 +98,10 @@ def module_path() -> str:
 
 def _portable(result: JobReturn) -> JobReturn:
     """Return the result with its error, if any, as one that another process can read."""
-    if result.status is JobStatus.FAILED:
-        error = result._return_value
+    try:
+        with redirect_stderr(StringIO()):  # where Hydra says what the sweep will say
+            _ = result.return_value
+    except Exception as error:
         try:
             pickle.loads(pickle.dumps(error))
         except Exception:  # whatever its class raises

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hydra import initialize
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from src.run.record import read
-from src.sweep.grid import runs_here
+from src.sweep.grid import jobs, runs_here
 from tests.conftest import FAST, Command
 
 
@@ -22,6 +25,24 @@ from tests.conftest import FAST, Command
 )
 def test_jobs_of_a_cluster_run_elsewhere(launcher: dict[str, str], is_here: bool) -> None:
     assert runs_here(OmegaConf.create({"launcher": launcher})) is is_here
+
+
+SWEEPS = [
+    ["seed=0,1", "model=a,b"],
+    ["seed=range(3)", "tags=[x,y]", "~callback.early"],
+    ["seed=0", "seed=1,2", "+a=choice(1,[2,3],{b:4})"],
+    ["text='a,b','c'", "x=sort(3,1,2)", "y=null,true"],
+    ["seed=1"],
+    [],
+]
+
+
+@pytest.mark.parametrize("words", SWEEPS, ids=" ".join)
+def test_the_jobs_of_a_grid_are_those_that_hydra_runs(words: list[str]) -> None:
+    with initialize(version_base="1.3", config_path=None):
+        hydra = OmegaConf.create({"sweeper": {"params": {"seed": "7,8"}}, "overrides": {"task": words}})
+        parsed = OverridesParser.create().parse_overrides(["seed=7,8", *words])
+        assert [jobs(hydra)] == BasicSweeper.split_arguments(parsed, max_batch_size=None)
 
 
 def test_hardware_is_looked_for_where_the_jobs_run(train: Command) -> None:
