@@ -102,7 +102,8 @@ def best_point(curve: dict[str, Curve], monitor: str, mode: str) -> tuple[str, i
 def _curves(folder: Path, monitor: str | None, mode: str) -> "Figure | None":
     from src.plot.curves import curves
 
-    if not (folder / "metrics.csv").exists():  # logger=[tensorboard]
+    if not (folder / "metrics.csv").exists():
+        log.info("figures/curves.png is left out: there is no metrics.csv, as nothing was logged, or not by logger=csv")
         return None
     if monitor is None:
         best = read_record(folder)["best"]

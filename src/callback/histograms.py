@@ -2,6 +2,7 @@
 
 import lightning
 import torch
+from torch.nn.parameter import UninitializedParameter
 
 from src.callback.event_file import writer
 
@@ -25,5 +26,8 @@ class Histograms(lightning.Callback):
         self._epoch = epoch
         for name, parameter in pl_module.named_parameters():
             for kind, values in (("weights", parameter), ("gradients", parameter.grad)):
-                if values is not None and values.isfinite().all():  # TensorBoard refuses NaN
-                    events.add_histogram(f"{kind}/{name}", values.detach().float(), trainer.global_step)
+                if values is None or isinstance(values, UninitializedParameter):
+                    continue
+                whole = values.detach().to_dense() if values.layout != torch.strided else values.detach()
+                if whole.numel() and whole.isfinite().all():  # TensorBoard refuses NaN
+                    events.add_histogram(f"{kind}/{name}", whole.float(), trainer.global_step)

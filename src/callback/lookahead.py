@@ -50,7 +50,7 @@ class Lookahead(lightning.Callback):
         looked, self._looked = self._looked, trainer.global_step
         if self._looked // self.every_n_steps == looked // self.every_n_steps:
             return
-        kept = self.decay * (self._looked / self._steps) ** 3
+        kept = self.decay * min(1.0, self._looked / self._steps) ** 3  # several optimizers take more steps
         slow, fast = list(self._slow.values()), [weight for _, weight in _fast(pl_module)]
         torch._foreach_lerp_(slow, fast, 1 - kept)
         torch._foreach_copy_(fast, slow)
@@ -66,4 +66,5 @@ class Lookahead(lightning.Callback):
 
 def _fast(pl_module: lightning.LightningModule) -> list[tuple[str, Tensor]]:
     """Return the net's own weights and statistics, not copies of them."""
-    return [(name, weight) for name, weight in pl_module.state_dict().items() if weight.is_floating_point()]
+    state = pl_module.state_dict().items()
+    return [(name, weight) for name, weight in state if isinstance(weight, Tensor) and weight.is_floating_point()]

@@ -1,11 +1,14 @@
 """Shows in TensorBoard the precision and recall of each class on the test split, at every threshold."""
 
+import logging
 from pathlib import Path
 
 import lightning
 
 from src.callback.event_file import writer
 from src.run.prediction_table import read
+
+log = logging.getLogger(__name__)
 
 
 class PRCurves(lightning.Callback):
@@ -21,7 +24,10 @@ class PRCurves(lightning.Callback):
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the curves."""
         events = writer(trainer)
-        if events is None or not self.path.exists():
+        if events is None:
+            return
+        if not self.path.exists():
+            log.info("callback.pr_curves is left out: there is no %s, which callback=predictions keeps", self.path)
             return
         said = read(self.path)
         for number, name in list(enumerate(said.classes))[: self.classes]:

@@ -3,6 +3,7 @@
 Shapes: N samples, B batch, K classes, G points of a curve.
 """
 
+import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -16,13 +17,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src.data.batches import Batches
-from src.data.module import Data
 from src.data.read.readable import readable
 from src.fit.checkpoint import Checkpoint
+from src.fit.contract import Batched, Predicting, Readable, offers
 from src.run.checkpoint_io import load_weights
 from src.run.prediction_table import Table
 from src.strategy.exchange import gathered_rows
+
+log = logging.getLogger(__name__)
 
 CURVE_POINTS = 281  # of the net's output over its one input
 
@@ -39,10 +41,21 @@ class Predictions(lightning.Callback):
         self.folder = Path(folder)
         self.mistakes = mistakes
         self._test: Said | None = None
+        self._is_ours = False
+
+    def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
+        """Say where nothing will be written, and why."""
+        if stage == "fit" and trainer.is_global_zero and _data(trainer, pl_module) is None:
+            log.info(
+                "predictions/*.csv and their pictures are left out: %s with %s does not say what its outputs mean; "
+                "src.predict run=... writes what its predict_step gives",
+                type(pl_module).__qualname__,
+                type(trainer.datamodule).__qualname__,  # type: ignore[attr-defined]
+            )
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write what the best weights say of training and validation samples, where that is not many numbers."""
-        data = _data(trainer)
+        data = _data(trainer, pl_module)
         if data is None or len(data.classes or ()) > 2:
             return
         with _best_weights(trainer, pl_module), torch.inference_mode():
@@ -54,8 +67,9 @@ class Predictions(lightning.Callback):
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Open test.csv."""
-        data = _data(trainer)
+        data = _data(trainer, pl_module)
         self._test = None
+        self._is_ours = data is not None
         if data and trainer.is_global_zero:
             self._test = Said(self.folder, data, "test", mistakes=self.mistakes)
 
@@ -69,7 +83,7 @@ class Predictions(lightning.Callback):
         *args: Any,
     ) -> None:
         """Write a row per sample."""
-        said = _whole(outputs, batch[1], trainer.test_dataloaders, batch_idx) if _data(trainer) else ()
+        said = _whole(outputs, batch[1], trainer.test_dataloaders, batch_idx) if self._is_ours else ()
         if self._test:
             self._test.add(*said)
 
@@ -94,7 +108,7 @@ class Predictions(lightning.Callback):
             self._test.table.discard()
 
     def _write_split(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Data, split: str
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Any, split: str
     ) -> None:
         batches = data.in_order(split)
         said = Said(self.folder, data, split) if trainer.is_global_zero else None
@@ -104,7 +118,7 @@ class Predictions(lightning.Callback):
                 if said:
                     said.add(*rows)
 
-    def _write_curve(self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Data) -> None:
+    def _write_curve(self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Any) -> None:
         parts = [data.samples(split, range(len(data.indices[split]))) for split in ("train", "val")]
         low, high = around(torch.cat([part_N1 for part_N1 in parts if len(part_N1)]))
         input_G1 = torch.linspace(low, high, CURVE_POINTS).unsqueeze(1)
@@ -131,7 +145,7 @@ class Said:
     `surest` are the (probability, row) of the `mistakes` that the net was most sure of, the surest first.
     """
 
-    def __init__(self, folder: Path, data: Data, split: str, *, mistakes: int = 0):
+    def __init__(self, folder: Path, data: Any, split: str, *, mistakes: int = 0):
         self.data = data
         self.index_N = data.indices[split].tolist()
         paths = data.paths(split)
@@ -184,21 +198,21 @@ def around(values: Tensor) -> tuple[float, float]:
     return math.floor(low / unit) * unit, math.ceil(high / unit) * unit
 
 
-def _data(trainer: lightning.Trainer) -> Data | None:
-    """The data, where they are ours."""
+def _data(trainer: lightning.Trainer, model: lightning.LightningModule) -> Any:
+    """The data, where they give their samples in order and the model says what its outputs mean; None elsewhere."""
     data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning's own, undeclared
-    return data if isinstance(data, Data) else None
+    return data if offers(data, Readable) and offers(model, Predicting) else None
 
 
 def _whole(scored_B: Tensor, target_B: Tensor, loader: Any, number: int) -> Sequence[Tensor]:
     """Return what all processes say of batch `number` of `loader`, and what is true, in the order of its samples."""
-    if not isinstance(loader, Batches) or loader.ranks == 1:
+    if not offers(loader, Batched) or loader.ranks == 1:
         return scored_B, target_B
     count = loader.count(number)
     return gathered_rows(scored_B[:count], target_B[:count])
 
 
-def _is_curve(data: Data) -> bool:
+def _is_curve(data: Any) -> bool:
     return data.task == "regression" and data.shape == (1,)
 
 

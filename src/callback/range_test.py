@@ -1,11 +1,12 @@
 """The learning-rate range test (Smith 2015, arXiv:1506.01186): the loss while the rate rises, and a rate to take."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import lightning
 import numpy as np
+from torch.optim import Optimizer
 
 DIVERGED = 4.0  # times the lowest loss so far
 SMOOTHED = 0.05  # the share of the steps over which the loss is averaged
@@ -28,9 +29,13 @@ class RangeTest(lightning.Callback):
         self._recent = self._lowest = math.inf
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Keep the ratios of the groups' rates."""
-        (optimizer,) = trainer.optimizers
-        self._ratios = [group["lr"] / optimizer.defaults["lr"] for group in optimizer.param_groups]
+        """Keep the ratios of the groups' rates; take away what else would set them."""
+        optimizer = the_optimizer(trainer, pl_module, for_="find_lr=true")
+        rate = optimizer.defaults.get("lr") or max(group["lr"] for group in optimizer.param_groups)
+        if not rate:
+            raise ValueError("find_lr=true: the optimizer's learning rate is 0: its groups have no ratios to keep")
+        self._ratios = [float(group["lr"] / rate) for group in optimizer.param_groups]
+        trainer.lr_scheduler_configs.clear()
 
     def on_train_batch_start(self, trainer: lightning.Trainer, *args: object) -> None:
         """Set the step's rate."""
@@ -41,7 +46,10 @@ class RangeTest(lightning.Callback):
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, *args: object) -> None:
         """Keep the loss; end where it diverges, or is no number any more."""
-        loss = (outputs["loss"] if isinstance(outputs, dict) else outputs).item()
+        found = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
+        if found is None:  # a step that was skipped
+            return
+        loss = float(found)
         if not math.isfinite(loss):
             trainer.should_stop = True
             return
@@ -51,6 +59,16 @@ class RangeTest(lightning.Callback):
         self._lowest = min(self._lowest, self._recent)
         if self._recent > DIVERGED * self._lowest:
             trainer.should_stop = True
+
+
+def the_optimizer(trainer: lightning.Trainer, model: lightning.LightningModule, *, for_: str) -> Optimizer:
+    """Return the one optimizer of a model; raises ValueError, `for_` what, where it steps by itself or has none."""
+    name = type(model).__qualname__
+    if not model.automatic_optimization:
+        raise ValueError(f"{for_}: {name} steps by itself (automatic_optimization=False): leave it out")
+    if not trainer.optimizers:
+        raise ValueError(f"{for_}: {name} has no optimizer (configure_optimizers): leave it out")
+    return trainer.optimizers[0]
 
 
 def smooth(losses: Sequence[float]) -> np.ndarray:

@@ -3,33 +3,57 @@
 Shapes: B batch, C channels, H height, W width.
 """
 
+import logging
 import math
+from typing import Any
 
 import lightning
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from src.callback.event_file import writer
-from src.data.batches import Batches
-from src.data.module import Data
+from src.fit.contract import Readable, offers
+from src.fit.first_batch import images_in
+
+log = logging.getLogger(__name__)
 
 
 class Samples(lightning.Callback):
-    """Writes the first `samples` training images as they are, then those of the first batch, when training starts."""
+    """Writes the first `samples` training images as they are, then those of the first batch, when training starts.
+
+    Of data that do not give their samples in order it is the images of the first batch alone.
+    """
 
     def __init__(self, *, samples: int = 32):
         self.samples = samples
+        self._is_shown = False
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write both pictures."""
         events, data = writer(trainer), trainer.datamodule  # type: ignore[attr-defined]  # Lightning's own, undeclared
-        if events is None or not isinstance(data, Data) or len(data.shape) != 3:
+        self._is_shown = events is None or offers(data, Readable)
+        if events is None or not offers(data, Readable) or len(data.shape) != 3:
             return
-        shown = {"samples": data.in_order("train", whole=True), "samples augmented": data.train_dataloader(whole=True)}
+        ours: Any = data
+        shown = {"samples": ours.in_order("train", whole=True), "samples augmented": ours.train_dataloader(whole=True)}
         for tag, batches in shown.items():
-            events.add_image(f"train/{tag}", self._grid(data, batches), trainer.global_step)
+            x_BCHW, _ = next(iter(batches))
+            events.add_image(
+                f"train/{tag}", self._grid(ours.normalize.invert(x_BCHW[: self.samples])), trainer.global_step
+            )
 
-    def _grid(self, data: Data, batches: Batches) -> Tensor:
-        x_BCHW, _ = next(iter(batches))
-        pixels_BCHW = data.normalize.invert(x_BCHW[: self.samples])
+    def on_train_batch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Write the images of the first batch, where no others are to be had."""
+        if self._is_shown:
+            return
+        self._is_shown = True
+        events, image_BCHW = writer(trainer), images_in(batch)
+        if image_BCHW is None:
+            log.info("callback.samples is left out: the first training batch holds no tensor (B, 1 or 3, H, W)")
+        elif events is not None:
+            events.add_image("train/samples augmented", self._grid(image_BCHW[: self.samples]), trainer.global_step)
+
+    def _grid(self, pixels_BCHW: Tensor) -> Tensor:
         return make_grid(pixels_BCHW, nrow=math.isqrt(2 * self.samples), pad_value=1).cpu()

@@ -5,7 +5,7 @@ from typing import Any
 import lightning
 import torch
 
-from src.data.module import Data
+from src.fit.contract import Net, Readable, needs
 
 
 class Whiten(lightning.Callback):
@@ -25,15 +25,16 @@ class Whiten(lightning.Callback):
         model: Any = pl_module
         if stage != "fit":
             return
-        net, data = model.net, trainer.datamodule  # type: ignore[attr-defined]
+        net: Any = needs(model, Net, for_="callback=whiten").net
+        data: Any = needs(trainer.datamodule, Readable, for_="callback=whiten")  # type: ignore[attr-defined]
         whiten = getattr(net, "whiten", None)
         if whiten is None:
             cure = "choose model=airbench, or remove it by ~callback.whiten"
             raise ValueError(f"callback=whiten: {type(net).__name__} has no whiten(): {cure}")
         net.whitening.weight.requires_grad_(False)
-        if model.learns.weights is not None:
+        learns = getattr(model, "learns", None)  # of Supervised alone
+        if learns is not None and learns.weights is not None:
             return
-        assert isinstance(data, Data)
         loader = data.in_order("train", whole=True)
         every = max(1, len(loader.sampler.indices_N) // self.samples)
         loader.sampler.indices_N = loader.sampler.indices_N[::every]

@@ -8,6 +8,7 @@ Shapes: B batch, N samples, C channels, H height, W width, K outputs.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
@@ -178,12 +179,18 @@ def overrides(thing: object, base: type, hook: str) -> bool:
 
 def missing(thing: object, protocol: type) -> list[str]:
     """Return the names that `protocol` asks for and `thing` does not have."""
-    return [name for name in _members(protocol) if getattr(thing, name, _NONE) is _NONE]
+    return [name for name in _members(protocol) if not _has(thing, name)]
 
 
-_NONE = object()
+def _has(thing: object, name: str) -> bool:
+    try:
+        getattr(thing, name)
+    except Exception:  # a property of theirs that has nothing yet to look at
+        return False
+    return True
 
 
+@cache
 def _members(protocol: type) -> list[str]:
     """Return the attributes and methods of a Protocol, its own before those of its bases."""
     own = [kind for kind in protocol.__mro__ if Protocol in kind.__bases__]

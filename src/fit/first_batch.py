@@ -13,12 +13,14 @@ import lightning
 import torch
 from lightning.pytorch.utilities import CombinedLoader
 from lightning.pytorch.utilities.model_helpers import is_overridden
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from src.fit.contract import Net, Splits, offers
 
 STAGES = {"train": "fit", "val": "fit", "test": "test", "predict": "predict"}
-STEPS = ("predict_step", "validation_step", "test_step", "training_step")
+OWN = {"predict": "predict_step", "val": "validation_step", "test": "test_step", "train": "training_step"}  # steps
+WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 TRANSFER = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 UNRECORDED: Any = dict.fromkeys(
     ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False
@@ -82,13 +84,15 @@ def first_batch(
     raise ValueError(f"split {split}: {type(data).__qualname__} gives no batch of it: choose another")
 
 
-def called_with(model: lightning.LightningModule, batch: Any) -> Call:
+def called_with(model: lightning.LightningModule, batch: Any, *, split: str = "predict", alone: bool = True) -> Call:
     """Return what the model's net, or its own forward where it has no net, is called with for a batch.
 
-    That is what a step of the model hands on, on a copy of it of which nothing stays; where no step calls the net, the
-    declared `example_input_array`, else the batch's first tensor.
+    That is what a step of the model hands on, its own of the batch's `split` before the others, on a copy of which
+    nothing stays; where none calls the net, the declared `example_input_array`, else the batch's first tensor. A
+    process that is not `alone` tries no step that may wait for the others.
     """
-    steps = [step for step in STEPS if is_overridden(step, model)]
+    tried = dict.fromkeys((OWN[split], *OWN.values())) if alone else (OWN["predict"],)
+    steps = [step for step in tried if is_overridden(step, model)]
     tries = [partial(_step, step, batch) for step in steps if step != "training_step" or model.automatic_optimization]
     if model.example_input_array is not None:
         tries.append(partial(_forward, as_call(model.example_input_array)))
@@ -125,6 +129,23 @@ def tensors(batch: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from tensors(part, f"{name}[{number}]")
 
 
+def images_in(batch: Any) -> Tensor | None:
+    """Return the first tensor of a batch that holds grey or colour images, in [0, 1]; None without any."""
+    found = (part for _, part in tensors(batch) if part.ndim == 4 and part.shape[1] in (1, 3) and part.numel())
+    image_BCHW = next(found, None)
+    if image_BCHW is None:
+        return None
+    image_BCHW = image_BCHW.detach().float()
+    low, high = image_BCHW.aminmax()
+    return ((image_BCHW - low) / (high - low).clamp_min(1e-12)).nan_to_num()
+
+
+def labels_in(batch: Any) -> Tensor | None:
+    """Return the last tensor (B,) of whole numbers from 0 on in a batch, which are mostly classes; None without any."""
+    whole = [part for _, part in tensors(batch) if part.ndim == 1 and part.dtype in WHOLE and len(part)]
+    return next((part for part in reversed(whole) if part.min() >= 0), None)
+
+
 def _moved(
     batch: Any, data: lightning.LightningDataModule, model: lightning.LightningModule | None, loader: int
 ) -> Any:
@@ -157,8 +178,8 @@ def _heard(model: lightning.LightningModule, attempt: Callable[[Any], None]) -> 
         silent: Any = copy.deepcopy(model).eval().cpu()
         silent.log = silent.log_dict = lambda *args, **kwargs: None
         net_of(silent).register_forward_pre_hook(note, with_kwargs=True)
-        with torch.no_grad(), torch.random.fork_rng():
+        with torch.no_grad(), isolate_rng():
             attempt(silent)
     except Exception:  # a step of another split's batches; or one that needs more of a trainer, behind its call
         pass
-    return calls[0] if calls else None
+    return next((call for call in calls if any(tensors([call.args, call.kwargs]))), None)

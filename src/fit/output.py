@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
 from src.fit.first_batch import tensors
@@ -19,8 +20,13 @@ Row = dict[str, Any]
 
 def plain_output(output: Any) -> Any:
     """Return what a model gave as dicts, lists, tuples and tensors on the CPU; an object as a dict of its fields."""
+    return apply_to_collection(opened(output), Tensor, lambda part: part.detach().cpu())
+
+
+def opened(output: Any) -> Any:
+    """Return what a model gave as dicts, lists and tuples; an object as a dict of its fields."""
     if isinstance(output, Tensor):
-        return output.detach().cpu()
+        return output
     if isinstance(output, np.ndarray | np.generic):
         return torch.as_tensor(output) if output.ndim and output.dtype.kind in "biuf" else output.tolist()
     if isinstance(output, PLAIN):
@@ -28,9 +34,9 @@ def plain_output(output: Any) -> Any:
     if isinstance(output, tuple) and (names := getattr(output, "_fields", None)):
         output = dict(zip(names, output, strict=True))
     if isinstance(output, list | tuple):
-        return type(output)(plain_output(part) for part in output)
+        return type(output)(opened(part) for part in output)
     fields = output if isinstance(output, Mapping) else getattr(output, "__dict__", None)
-    return str(output) if fields is None else {str(name): plain_output(part) for name, part in fields.items()}
+    return str(output) if fields is None else {str(name): opened(part) for name, part in fields.items()}
 
 
 def rows_of(output: Any, batch: Any) -> list[Row] | None:

@@ -79,6 +79,13 @@ def total_steps(trainer: lightning.Trainer) -> int:
             "the schedule, or callback.lookahead, needs the run's length: set trainer.max_epochs or trainer.max_steps"
         )
     trainer.fit_loop.setup_data()
+    if math.isinf(trainer.num_training_batches):  # a loader without a length
+        if trainer.max_steps > 0:
+            return trainer.max_steps
+        raise ValueError(
+            "the schedule, or callback.lookahead, needs the run's length, and the loader has none: set "
+            "trainer.max_steps or trainer.limit_train_batches"
+        )
     per_epoch = -(-int(trainer.num_training_batches) // trainer.accumulate_grad_batches)
     steps = trainer.max_epochs * per_epoch
     return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps  # the fit ends at whichever is first
