@@ -3,7 +3,7 @@
 Shapes: N samples, B batch, S batches seen at once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,23 +12,26 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from src.strategy.exchange import gathered
+from src.task.task import Task
 
 MAX_PENDING = 100  # batches kept until the metrics see them at once: a bound on memory
 
 
 class Meter(nn.Module):
-    """Collects (loss, output, target) of batches, which the metrics see many at a time.
+    """Collects (loss, output, label) of batches, which the metrics of a task see many at a time.
 
-    `flush` gives the scores since the last flush, `compute` those since the last reset. `predict` turns outputs into
-    what the metrics score, such as probabilities. Where several processes share the work (`ranks`), all of them have to
-    ask for scores at the same place, and get the scores of what all of them added.
+    `flush` gives the scores since the last flush, `compute` those since the last reset, and in `notes` what is to be
+    said of them: why one is not there, or what it is the mean of. Where several processes share the work (`ranks`), all
+    of them have to ask for scores at the same place, and get the scores of what all of them added.
     """
 
-    def __init__(self, metrics: Mapping[str, Metric], predict: Callable[[Tensor], Tensor]):
+    def __init__(self, task: Task):
         super().__init__()
-        self.whole = _Scores(metrics)
-        self.point = _Scores(metrics)
-        self.predict = predict
+        self.whole = _Scores(task)
+        self.point = _Scores(task)
+        self.predict = task.predict
+        self.notes: dict[str, str] = {}
+        self.said: set[tuple[str, str]] = set()  # of these notes, by whoever reads them
         self.ranks = 1
         self._seen = 0
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -49,7 +52,9 @@ class Meter(nn.Module):
     def compute(self) -> dict[str, Tensor]:
         """Return the scores of everything added since the last `reset`; {} where that is nothing."""
         self._update()
-        return self.whole.compute(self.ranks)
+        scores = self.whole.compute(self.ranks)
+        self.notes = self.whole.notes
+        return scores
 
     def samples(self) -> int:
         """Return the number of samples added since the last `reset`."""
@@ -99,16 +104,20 @@ class Meter(nn.Module):
         loss_S, scored_N, target_N = torch.stack(losses), self.predict(torch.cat(outputs)), torch.cat(targets)
         for scores in (self.whole, self.point):
             scores.loss.update(loss_S, samples_S)
+            scores.seen.update(scored_N, target_N)
             scores.metrics.update(scored_N, target_N)
 
 
 class _Scores(nn.Module):
     """The mean loss and the metrics over some batches."""
 
-    def __init__(self, metrics: Mapping[str, Metric]):
+    def __init__(self, task: Task):
         super().__init__()
         self.loss = _SampleMean()
-        self.metrics = MetricCollection({name: metric.clone() for name, metric in metrics.items()})
+        self.seen = task.seen()
+        self.metrics = MetricCollection({name: metric.clone() for name, metric in task.metrics.items()})
+        self.notes: dict[str, str] = {}
+        self._score = task.score
         for module in self.modules():
             if isinstance(module, Metric):
                 module.distributed_available_fn = _never  # its own way hangs where a process has seen nothing
@@ -125,16 +134,16 @@ class _Scores(nn.Module):
     def _scores(self) -> dict[str, Tensor]:
         if not self.loss.update_called:
             return {}
-        scores = {"loss": self.loss.compute()} | self.metrics.compute()
-        for name, value in scores.items():
-            if value.numel() != 1:
-                raise ValueError(
-                    f"model.metrics names {name}, which is {value.numel()} numbers and no score: leave it out"
-                )
+        scores, self.notes = {"loss": self.loss.compute()}, {}
+        for name, metric in self.metrics.items():
+            value, note = self._score(name, metric, self.seen)
+            scores |= {} if value is None else {name: value}
+            self.notes |= {name: f"{'no score' if value is None else 'a score of a part'}: {note}"} if note else {}
         return scores
 
     def reset(self) -> None:
         self.loss.reset()
+        self.seen.reset()
         self.metrics.reset()
 
     def progress(self) -> list[dict[str, Any]]:
@@ -150,7 +159,7 @@ class _Scores(nn.Module):
                 setattr(metric, name, _joined(metric, name, [part["states"][name] for part in saved]))
 
     def _each(self) -> list[Metric]:
-        return [self.loss, *self.metrics.values()]
+        return [self.loss, self.seen, *self.metrics.values()]
 
 
 def _never() -> bool:

@@ -1,5 +1,6 @@
 """What becomes of a split's scores: points of curves for the loggers, and once an epoch the callbacks' figures."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 import lightning
@@ -7,6 +8,8 @@ from torch import Tensor
 
 from src.data.batches import Batches
 from src.model.meter import Meter
+
+log = logging.getLogger(__name__)
 
 
 class Curve:
@@ -40,8 +43,17 @@ def write(trainer: lightning.Trainer, scores: Mapping[str, Tensor], *, split: st
 
 
 def publish(module: lightning.LightningModule, meter: Meter, *, split: str) -> Mapping[str, Tensor]:
-    """Give the split's scores to the callbacks, and return them; the meter starts anew."""
+    """Give the split's scores to the callbacks, and return them; the meter starts anew.
+
+    What is to be said of a score is said once.
+    """
     scores = meter.compute()
+    for name, note in meter.notes.items():
+        if (name, note) not in meter.said:
+            meter.said.add((name, note))
+            log.info("%s/%s: %s", split, name, note)
+        if name not in scores:  # where one epoch has none, that of the epoch before is not its
+            module.trainer.callback_metrics.pop(f"{split}/{name}", None)
     meter.reset()
     named = {f"{split}/{name}": value for name, value in scores.items()}
     if meter.ranks > 1:  # equal everywhere; Lightning warns where it is to reduce nothing, and max is exact

@@ -66,7 +66,7 @@ class Supervised(lightning.LightningModule):
         self.scale_lr = scale_lr
         lr_factor(scale_lr, 1)  # refuses what is no choice
         self._frozen = learns.frozen(net)
-        self.train_meter, self.val_meter, self.test_meter = (Meter(task.metrics, task.predict) for _ in SPLITS)
+        self.train_meter, self.val_meter, self.test_meter = (Meter(task) for _ in SPLITS)
         self._curve = Curve(self.train_meter)
         self._compiled_mode: str | None = None
         self._is_graph = False

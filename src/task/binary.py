@@ -3,14 +3,22 @@
 Shapes: B batch.
 """
 
+import torch
 import torchmetrics.classification
 from torch import Tensor
 from torchmetrics import Metric
 
-from src.task.metric import classes_in, metric_class
+from src.task.metric import classes_in, metric_class, word
+from src.task.seen import Counts
 from src.task.task import Task
 
 METRICS = classes_in(torchmetrics.classification, "Binary")
+
+
+# Scores that compare the classes, or are of one of them alone: without it they have no value.
+BOTH = ("auroc", "eer", "logauc", "matthewscorrcoef", "cohenkappa")
+OF_CLASS = {"averageprecision": 1, "recall": 1, "precision": 1, "f1": 1, "jaccardindex": 1}
+OF_CLASS |= {"specificity": 0, "negativepredictivevalue": 0}
 
 
 class Binary(Task):
@@ -19,6 +27,20 @@ class Binary(Task):
     def metric(self, name: str) -> Metric:
         """Return the binary torchmetrics metric of that name."""
         return metric_class(name, METRICS)(validate_args=False)  # validation reads values on the host
+
+    def example(self) -> tuple[Tensor, Tensor]:
+        """Return two samples of each class, one of them right."""
+        return torch.tensor([0.1, 0.8, 0.3, 0.9]), torch.tensor([0, 0, 1, 1])
+
+    def seen(self) -> Counts:
+        """Count the classes."""
+        return Counts(2)
+
+    def undefined(self, name: str, seen: Metric) -> str:
+        """Say which class has no samples, where the metric needs it."""
+        needed = (0, 1) if word(name) in BOTH else (OF_CLASS[word(name)],) if word(name) in OF_CLASS else ()
+        absent = [number for number, count in enumerate(seen.compute().tolist()) if not count and number in needed]
+        return f"there are no samples of class {absent[0]}" if absent else ""
 
     def output(self, output_B1: Tensor) -> Tensor:
         """Return the logit_B of class 1."""

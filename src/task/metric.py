@@ -1,10 +1,13 @@
 """Metrics by their names: those of torchmetrics, in snake case."""
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from types import ModuleType
 
+import torch
+from torch import Tensor
 from torchmetrics import Metric
 
 
@@ -23,6 +26,40 @@ def made(metrics: Iterable[str | Metric], make: Callable[[str], Metric]) -> dict
         snake_case(type(metric).__name__) if isinstance(metric, Metric) else metric: _made(metric, make)
         for metric in metrics
     }
+
+
+def tried(
+    name: str,
+    metric: Metric,
+    predictions_N: Tensor,
+    labels_N: Tensor,
+    *,
+    score: Callable[[str, Metric, Metric], Tensor | None],
+    seen: Metric,
+) -> None:
+    """Raise ValueError where a metric makes no single number of predictions and labels that have a score."""
+    if any(state.is_meta for state in metric.metric_state.values() if isinstance(state, Tensor)):
+        return  # built without memory, to look at shapes alone
+    trial = metric.clone()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for each in (trial, seen):
+                each.update(predictions_N, labels_N)
+            value = score(name, trial, seen)
+        except Exception as error:  # whatever a metric of somebody's raises
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ValueError(
+                f"model.metrics names {name}, which cannot score this task ({reason}): leave it out"
+            ) from error
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        many = f"{value.numel()} numbers" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise ValueError(f"model.metrics names {name}, which is {many} and no score: leave it out")
+
+
+def word(name: str) -> str:
+    """Return the one word for all spellings of a metric's name."""
+    return name.replace("_", "").lower().removesuffix("score")
 
 
 def metric_class(name: str, classes: Mapping[str, type[Metric]]) -> type[Metric]:
@@ -51,7 +88,8 @@ def _made(metric: str | Metric, make: Callable[[str], Metric]) -> Metric:
     if isinstance(metric, Metric):
         return metric
     try:
-        return make(metric)
+        with torch.device("cpu"):  # also where the net is built without memory
+            return make(metric)
     except TypeError as error:  # fbeta's beta, say: a name alone does not say it
         raise ValueError(
             f"model.metrics names {metric!r}, which cannot be made from its name alone: {error}"

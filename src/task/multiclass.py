@@ -3,14 +3,23 @@
 Shapes: B batch, K classes.
 """
 
+import torch
 import torchmetrics.classification
 from torch import Tensor
 from torchmetrics import Metric
 
-from src.task.metric import classes_in, metric_class
+from src.task.metric import classes_in, metric_class, word
+from src.task.seen import Counts
 from src.task.task import Task
 
 METRICS = classes_in(torchmetrics.classification, "Multiclass")
+
+
+# Scores of each class, whose mean is over those that have samples; CONTRASTS also need samples of others.
+CURVES = ("auroc", "averageprecision", "eer", "logauc")
+EACH = (*CURVES, "recall", "specificity", "negativepredictivevalue")
+CONTRASTS = ("auroc", "eer", "logauc", "specificity", "negativepredictivevalue")
+SEVERAL = (*CONTRASTS, "cohenkappa", "matthewscorrcoef")  # which have no value for one class alone
 
 
 class Multiclass(Task):
@@ -23,8 +32,31 @@ class Multiclass(Task):
 
     def metric(self, name: str) -> Metric:
         """Return the metric of that name: accuracy over samples, others averaged over classes."""
-        options = {"average": "micro"} if name == "accuracy" else {}
+        options = {"average": "micro"} if name == "accuracy" else {"average": "none"} if word(name) in EACH else {}
         return metric_class(name, METRICS)(num_classes=self.outputs, validate_args=False, **options)
+
+    def example(self) -> tuple[Tensor, Tensor]:
+        """Return a sample of each class, the last of them wrong."""
+        labels_K = torch.arange(self.outputs)
+        return (2 * torch.eye(self.outputs)[labels_K.clamp(max=self.outputs - 2)]).softmax(dim=1), labels_K
+
+    def seen(self) -> Counts:
+        """Count the classes."""
+        return Counts(self.outputs)
+
+    def undefined(self, name: str, seen: Metric) -> str:
+        """Say where there is one class alone, and the metric compares several."""
+        present = seen.compute().nonzero().flatten().tolist()
+        return f"all samples are of class {present[0]}" if word(name) in SEVERAL and len(present) == 1 else ""
+
+    def averaged(self, name: str, value: Tensor, seen: Metric) -> tuple[Tensor, str]:
+        """Return the mean over the classes that have samples, and which have none."""
+        if word(name) not in EACH or value.shape != (self.outputs,):
+            return value, ""
+        present_K = seen.compute() > 0
+        value_P, absent = value[present_K], (~present_K).nonzero().flatten().tolist()
+        mean = value_P.mean() if word(name) in CURVES else (value_P / len(value_P)).sum()  # as torchmetrics rounds them
+        return mean, f"the mean over the classes that have samples, not {', '.join(map(str, absent))}" if absent else ""
 
     def label(self, target_B: Tensor) -> Tensor:
         """Return class numbers, of mixed samples the class with the largest share."""

@@ -3,6 +3,7 @@
 Shapes: B batch, K outputs.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from src.task.class_weights import stated
-from src.task.metric import made
+from src.task.metric import made, tried
 
 
 class Task(ABC):
@@ -33,6 +34,8 @@ class Task(ABC):
         self.loss = loss
         self.class_weights = class_weights
         self.metrics = made(metrics, self.metric)
+        for name, metric in self.metrics.items():
+            tried(name, metric, *self.example(), score=lambda *named: self.score(*named)[0], seen=self.seen())
         if class_weights is not None:
             self.weigh(stated(class_weights, outputs=max(outputs, 2)))
 
@@ -43,6 +46,34 @@ class Task(ABC):
     @abstractmethod
     def predict(self, output_BK: Tensor) -> Tensor:
         """Return what the metrics score: probabilities, or numbers for regression."""
+
+    @abstractmethod
+    def example(self) -> tuple[Tensor, Tensor]:
+        """Return predictions and labels that every score can be had of."""
+
+    @abstractmethod
+    def seen(self) -> Metric:
+        """Return what keeps of predictions and labels all that `undefined` and `averaged` ask for."""
+
+    def undefined(self, name: str, seen: Metric) -> str:
+        """Return why the metric of that name has no value for what was seen; "" where it has."""
+        return ""
+
+    def averaged(self, name: str, value: Tensor, seen: Metric) -> tuple[Tensor, str]:
+        """Return one number for what a metric computes, and what is to be said of it, "" for nothing."""
+        return value, ""
+
+    def score(self, name: str, metric: Metric, seen: Metric) -> tuple[Tensor | None, str]:
+        """Return a metric's value, None where it has none, and what is to be said of it, "" for nothing."""
+        if reason := self.undefined(name, seen):
+            return None, reason
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "No (positive|negative) samples")  # which the note says
+            computed = metric.compute()
+        value, note = self.averaged(name, computed, seen)
+        if isinstance(value, Tensor) and value.numel() == 1 and not value.isfinite():
+            return None, f"it is {value.item()}"
+        return value, note
 
     def output(self, output_BK: Tensor) -> Tensor:
         """Return what a net gave in the form the loss wants; raises ValueError where it is of another shape."""

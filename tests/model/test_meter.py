@@ -3,18 +3,18 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAUROC, MulticlassF1Score
 
 from src.model.meter import MAX_PENDING, Meter
+from src.task.multiclass import Multiclass
+from src.task.regression import Regression
 
 K = 3
 Batch = tuple[Tensor, Tensor, Tensor]
 
 
 def meter() -> Meter:
-    metrics = {"f1": MulticlassF1Score(K), "auroc": MulticlassAUROC(K)}
-    return Meter(MetricCollection(metrics), lambda logits_BK: logits_BK.softmax(dim=1))
+    return Meter(Multiclass(outputs=K, loss=nn.CrossEntropyLoss(), metrics=["f1", "auroc"]))
 
 
 def batches(count: int, *, seed: int = 0) -> list[Batch]:
@@ -121,7 +121,7 @@ def test_a_meter_adds_nothing_to_a_checkpoint():
 
 
 def test_without_metrics_there_is_the_loss():
-    mine, given = Meter(MetricCollection({}), lambda output_B: output_B), batches(4)
+    mine, given = Meter(Regression(outputs=1, loss=nn.MSELoss())), batches(4)
     for batch in given:
         mine.add(*batch)
     torch.testing.assert_close(mine.compute(), {"loss": at_once(given)["loss"]})
