@@ -6,12 +6,13 @@ It may be a stranger's, and comes to Hydra as plain data that leaves no folder.
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.confine import confine
-from src.config.renamed import renamed, run_format
+from src.config.renamed import as_it_was, renamed, run_format
 from src.config.schema import Train, check_top
 
 SIZE, DEPTH = 1_000_000, 50  # bytes and levels: Hydra writes 5,000 and 6
@@ -32,12 +33,13 @@ def recorded(folder: Path, *, overrides: Sequence[str] = (), trains: bool = Fals
     if INTERPOLATION in str(folder):
         raise ValueError(f"run={folder}: Hydra would replace the ${{...}} in its name: rename it")
     _check_files(folder)
-    run_format(folder)
+    number = run_format(folder)
     path = folder / ".hydra" / "config.yaml"
     try:
         config = OmegaConf.create(_text(path))
         if isinstance(config, DictConfig):
-            config = OmegaConf.create(renamed(OmegaConf.to_container(config, resolve=False)))  # type: ignore[arg-type]
+            found: Any = OmegaConf.to_container(config, resolve=False)
+            config = OmegaConf.create(as_it_was(renamed(found), number))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(config, DictConfig) or not config:

@@ -72,6 +72,14 @@ def renamed(config: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def as_it_was(config: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return a config of a format with what its version took for granted, and this one does not."""
+    data = config.get("data")
+    if number == 1 and isinstance(data, dict) and str(data.get("_target_")).startswith("src.data."):
+        return {**config, "data": {"scale": 255.0, **data}}  # of samples of any dtype
+    return config
+
+
 def check_format(fields: Mapping[str, Any], path: Path) -> int:
     """Return the format of the run whose run.json has these fields; raises ValueError for a later one than FORMAT."""
     number = fields.get("format", 1)

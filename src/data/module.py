@@ -42,6 +42,8 @@ class Data(lightning.LightningDataModule):
     serves no test sample. With `folds` val is instead the one numbered `fold`, from 0, of as many disjoint parts of the
     same samples. With `shared_split` the training set is every split, as of a truth table.
 
+    Samples are divided by `scale`: where that is null by 255 if they are stored as uint8, by 1 if as floats or bool.
+
     `shape`, `classes` and `task` are facts that the config states; `setup` verifies them and raises ValueError where
     the data disagree. `labels` name what the dataset's numbers mean where `classes` is a choice of them: samples of
     other classes are left out, and the chosen ones renumbered in their order.
@@ -79,7 +81,7 @@ class Data(lightning.LightningDataModule):
         fold: int | None = None,
         mean: Sequence[float] = (0.0,),
         std: Sequence[float] = (1.0,),
-        scale: float = 255.0,
+        scale: float | None = None,
         normalize: bool = True,
         image_size: int | None = None,
         crop_from: int | None = None,
@@ -210,6 +212,9 @@ class Data(lightning.LightningDataModule):
         rows_N = row_N if alone else row_N[cut_N]
         self.indices[split], rows_N = cut_N[rows_N >= 0], rows_N[rows_N >= 0]
         self._size.check(images, rows_N, crops=crops)
+        if len(rows_N):
+            self.normalize.stored = images[int(rows_N[0])].dtype
+            self.normalize.scale_of(self.normalize.stored)  # one that does not say is refused before a batch is made
         return images, target_N, rows_N
 
     def _read(self, source: str) -> Rows:

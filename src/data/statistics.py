@@ -13,7 +13,7 @@ from src.data.batches import Images
 CHUNK = 2**22  # values of a tensor at a time: 32 MB as float64
 
 
-def statistics(images: Images, *, scale: float = 255.0, skips: bool = False) -> tuple[Tensor, Tensor]:
+def statistics(images: Images, *, scale: float, skips: bool = False) -> tuple[Tensor, Tensor]:
     """Return mean_C and std_C of the stored values divided by `scale`, every pixel counted once, as float64.
 
     The variance is divided by the number of values, as a dataset's published one is. Chunks of float64 are merged

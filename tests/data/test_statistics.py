@@ -38,7 +38,7 @@ def sized() -> Iterator[np.ndarray]:
 def test_the_statistics_of_images_in_memory_are_numpys(chunk, monkeypatch):
     monkeypatch.setattr(module, "CHUNK", chunk)
     pixels_NCHW, _ = toy.images(30, (3, 9, 7))
-    mean_C, std_C = statistics(torch.from_numpy(pixels_NCHW))
+    mean_C, std_C = statistics(torch.from_numpy(pixels_NCHW), scale=255)
     np.testing.assert_allclose(mean_C, (pixels_NCHW / 255).mean((0, 2, 3)), rtol=1e-13)
     np.testing.assert_allclose(std_C, (pixels_NCHW / 255).std((0, 2, 3)), rtol=1e-13)
 
@@ -46,7 +46,7 @@ def test_the_statistics_of_images_in_memory_are_numpys(chunk, monkeypatch):
 @pytest.mark.parametrize("bad", [False, True])
 def test_of_images_of_many_sizes_every_pixel_that_can_be_read_counts_once(bad):
     images = list(sized())
-    mean_C, std_C = statistics(Decoded(images, bad=bad), skips=bad)
+    mean_C, std_C = statistics(Decoded(images, bad=bad), scale=255, skips=bad)
     kept = [image for index, image in enumerate(images) if not bad or index % 3]
     pixels_CP = np.concatenate([image.reshape(3, -1) for image in kept], axis=1) / 255
     np.testing.assert_allclose(mean_C, pixels_CP.mean(1), rtol=1e-13)
@@ -55,7 +55,7 @@ def test_of_images_of_many_sizes_every_pixel_that_can_be_read_counts_once(bad):
 
 def test_an_image_that_cannot_be_read_is_named():
     with pytest.raises(ValueError, match="0 is no image"):
-        statistics(Decoded(list(sized()), bad=True))
+        statistics(Decoded(list(sized()), bad=True), scale=255)
 
 
 def test_the_statistics_of_a_table_are_those_of_its_features_in_the_scale_of_the_net():

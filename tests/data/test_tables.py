@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.datasets import load_iris
+from torch import Tensor
 
 from src.data.batches import Order
+from src.data.dataset import dataset
 from src.data.module import Data
 from src.data.read.logic_gate import logic_gate
 from src.data.read.temperature import temperature
+from src.data.transform.prepare import Normalize
 
 
 def data(read, **options):
@@ -103,3 +107,85 @@ def test_a_dataset_without_a_test_set_says_what_to_do():
     readings = temperature(shape=[1], classes=None, task="regression", splits=["train", "val"], val_fraction=0.2)
     with pytest.raises(ValueError, match="there is no test split: set test=false"):
         readings.setup("test")
+
+
+@dataset()
+def iris(*, dtype: torch.dtype = torch.float64, split: str) -> tuple[Tensor, Tensor]:
+    """As the README tells to write a dataset: Fisher's irises, in centimetres."""
+    bunch = load_iris()
+    return torch.from_numpy(bunch.data).to(dtype), torch.from_numpy(bunch.target)
+
+
+def irises(dtype: torch.dtype, **settings) -> Data:
+    facts = {"shape": (4,), "classes": ["setosa", "versicolor", "virginica"], "task": "multiclass"}
+    return iris(dtype=dtype, official=["train"], **facts, **settings)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_features_that_are_stored_as_floats_reach_the_net_as_they_are(dtype):
+    data = irises(dtype)
+    for stage, loader, split in (("fit", data.val_dataloader, "val"), ("test", data.test_dataloader, "test")):
+        data.setup(stage)
+        x_ND = torch.cat([x_BD for x_BD, _ in loader()])
+        assert torch.equal(x_ND, torch.from_numpy(load_iris().data).to(dtype).float()[data.indices[split]])
+    assert data.normalize.scale == 1
+
+
+def test_a_net_learns_from_features_that_are_stored_as_floats():
+    data = irises(torch.float64, batch_size=10)
+    data.setup("fit")
+    data.setup("test")
+    torch.manual_seed(0)
+    net = torch.nn.Linear(4, 3)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    loader = data.train_dataloader()
+    for epoch in range(30):
+        loader.sampler.set_epoch(epoch)
+        for x_BD, target_B in loader:
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(net(x_BD), target_B).backward()
+            optimizer.step()
+    hits = [(net(x_BD).argmax(dim=1) == target_B).float() for x_BD, target_B in data.test_dataloader()]
+    assert torch.cat(hits).mean() > 0.9  # of features divided by 255 the same steps make 0.33
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scale"), [(torch.uint8, 255), (torch.bool, 1), (torch.float32, 1), (torch.float64, 1)]
+)
+def test_the_dtype_says_what_becomes_one(dtype, scale):
+    x_BD = torch.tensor([[0, 1, 1, 0]]).to(dtype)
+    assert Normalize()(x_BD).tolist() == (x_BD.float() / scale).tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.bool, torch.int16, torch.int64, torch.float32])
+def test_a_scale_that_is_typed_wins_for_every_dtype(dtype):
+    x_BD = torch.tensor([[0, 1, 1, 0]]).to(dtype)
+    assert Normalize(scale=10)(x_BD).tolist() == (x_BD.float() / 10).tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.uint16, torch.int32, torch.int64])
+def test_whole_numbers_that_may_be_anything_are_asked_for_their_scale_before_a_batch_is_made(dtype):
+    with pytest.raises(ValueError, match=r"data\.scale=null: samples of u?int\d+ .*set data\.scale=1"):
+        irises(dtype).setup("fit")
+    irises(dtype, scale=1).setup("fit")
+
+
+@pytest.mark.parametrize("scale", [0, -1.0, float("nan"), float("inf")])
+def test_a_scale_that_divides_by_nothing_is_refused(scale):
+    with pytest.raises(ValueError, match=r"data\.scale="):
+        irises(torch.float32, scale=scale)
+
+
+def test_an_image_to_preprocess_is_of_eight_bits_though_the_datasets_are_floats():
+    pixels_NCHW = torch.rand(40, 1, 4, 4)
+
+    def floats(*, split: str) -> tuple[Tensor, Tensor]:
+        return pixels_NCHW, torch.arange(40) % 2
+
+    data = dataset()(floats)(shape=(1, 4, 4), classes=["a", "b"], task="binary")
+    data.setup("fit")
+    white = torch.full((1, 4, 4), 255, dtype=torch.uint8)
+    assert data.preprocess(white).unique().tolist() == [1.0]
+    x_BCHW = next(iter(data.val_dataloader()))[0]
+    assert torch.equal(x_BCHW, pixels_NCHW[data.indices["val"]])
+    torch.testing.assert_close(data.normalize.invert(x_BCHW), x_BCHW)

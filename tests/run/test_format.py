@@ -18,7 +18,7 @@ from src.config.recorded import recorded
 from src.config.renamed import FORMAT, KEYS, NODES, TARGETS, renamed
 from src.config.schema import register
 from src.run.record import read
-from src.run.resume import newest_checkpoint
+from src.run.resume import refuse_other_formats
 from src.run.trained import load
 from tests.conftest import Command
 
@@ -112,7 +112,7 @@ def test_a_run_of_an_earlier_version_is_repeated_with_the_same_scores(old: Path,
 @pytest.mark.parametrize("number", [FORMAT + 1, "new", None])
 def test_a_folder_of_a_later_version_is_refused_by_every_reader(number: Any, old: Path, evaluate: Command) -> None:
     set_fields(old / "gate", format=number)
-    for reads in (read, recorded, load, newest_checkpoint):
+    for reads in (read, recorded, load, refuse_other_formats):
         with pytest.raises(ValueError, match=rf"format={number}: .*upgrade"):
             reads(old / "gate")
     assert "upgrade" in evaluate(f"run={old / 'gate'}").error
@@ -129,3 +129,16 @@ def test_keys_move_with_what_they_hold_and_a_node_changes_its_form(monkeypatch: 
         "model": [{"_target_": "c.D", "part": {"_target_": "c.D", "of": "${data.workers}"}}],
     }
     assert given["data"]["workers"] == 3
+
+
+def test_a_dataset_without_a_scale_is_divided_as_its_version_did(old: Path) -> None:
+    register()
+    path = old / "gate" / ".hydra" / "config.yaml"
+    config = OmegaConf.load(path)
+    for said, scale in (("1", 1), (None, 255.0)):
+        if said is None:
+            del config.data["scale"]
+            OmegaConf.save(config, path)
+        assert recorded(old / "gate").data.scale == scale
+    set_fields(old / "gate", format=FORMAT)
+    assert "scale" not in recorded(old / "gate").data  # of today's versions the dtype says it
