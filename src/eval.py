@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.cell import cell, text
 from src.run.write import whole
 
 if TYPE_CHECKING:
@@ -84,14 +85,14 @@ def store(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     with whole(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
 
 
 def _read(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+        return [{name: text(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.run.folder import shown
     from src.run.interrupt import interruptible, slurm_job
     from src.run.pretrained import start_from
-    from src.run.quiet import quiet
+    from src.run.quiet import quiet, warnings_logged
     from src.run.record import keep, read, recording
     from src.run.rerun import ARGUMENTS, prepare
     from src.run.resume import is_finished, lengthened
@@ -67,7 +67,7 @@ def main(cfg: DictConfig) -> float | None:
         overrides = [*choices["overrides"], *hydra.overrides.task]
         facts |= {"overrides": overrides, "model": choices["model"], "data": choices["data"]}
     begun = taken_up if is_resumed else recording
-    with environment_kept(), interruptible(), quiet(), begun(folder, facts) as record:
+    with environment_kept(), interruptible(), quiet(), warnings_logged(), begun(folder, facts) as record:
         checkpoint = resume(folder, config) if is_resumed else None
         if is_resumed:
             keep(folder, "config", cfg)

@@ -41,7 +41,7 @@ class ProgressBar(lightning.Callback):
             columns = (
                 TextColumn("{task.description}"),
                 BarColumn(30),
-                TextColumn("{task.fields[scores]}"),
+                TextColumn("{task.fields[scores]}", markup=False),
                 TimeRemainingColumn(),
             )
             self.bar = Progress(*columns, console=self.console, auto_refresh=False, transient=True)
@@ -82,9 +82,10 @@ class ProgressBar(lightning.Callback):
             return
         line = f"epoch {trainer.current_epoch}  {scores(trainer)}  {time.monotonic() - self.epoch_start_s:.1f} s"
         if self.bar is None:
-            log.info(line)
+            log.info("%s", line)
         else:
-            self.bar.console.print(line, highlight=False)
+            self.bar.console.print(line, highlight=False, markup=False)
+            logging.getLogger("src.shown").info("%s", line)
 
 
 def scores(trainer: lightning.Trainer) -> str:

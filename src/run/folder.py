@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def shown(folder: Path) -> Path:
 def unused(folder: Path) -> Path:
     """Return `folder`; raises ValueError where it holds a run already."""
     if (folder / "run.json").exists():
-        raise ValueError(f"hydra.run.dir={folder} holds a run already: run={folder} goes on with it")
+        raise ValueError(f"hydra.run.dir={folder} holds a run already: {shlex.quote(f'run={folder}')} goes on with it")
     return folder
 
 
@@ -61,7 +62,7 @@ def checkpoints(folder: Path, choice: str) -> list[Path]:
     if choice in ("best", "last", "all") and not found:
         raise ValueError(
             f"checkpoint={choice}: no checkpoint in {kept}: the run kept none, or has not finished an epoch: "
-            f"python -m src.train run={folder} goes on with it"
+            f"python -m src.train {shlex.quote(f'run={folder}')} goes on with it"
         )
     if choice in ("best", "last"):
         return [kept / f"{choice}.ckpt"]

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from src.run.cell import cell, text
 from src.run.write import whole
 
 
@@ -55,15 +56,19 @@ def read(path: Path) -> Predictions:
         raise ValueError(f"{path} is damaged: it is not what a run writes")
     column = dict(zip(header, zip(*body, strict=True) if body else [()] * len(header), strict=True))
     classes = [name[2:-1] for name in header if name.startswith("P(")]
-    extra: dict[str, list[str]] = {name: list(column[name]) for name in ("path", "input") if name in column}
+    extra: dict[str, list[str]] = {
+        name: [text(value) for value in column[name]] for name in ("path", "input") if name in column
+    }
     index_N = np.array(column["index"], dtype=int)
     if not classes:
         target_N, prediction_N = (np.array(column[name], dtype=float) for name in ("target", "prediction"))
         return Predictions(index_N, target_N, prediction_N, [], extra, [])
     number = {name: place for place, name in enumerate(classes)}
-    target_N, label_N = (np.array([number[value] for value in column[name]], dtype=int) for name in ("target", "label"))
-    text: list[Sequence[str]] = [column[f"P({name})"] for name in classes]
-    return Predictions(index_N, target_N, label_N, classes, extra, text)
+    target_N, label_N = (
+        np.array([number[text(value)] for value in column[name]], dtype=int) for name in ("target", "label")
+    )
+    given: list[Sequence[str]] = [column[f"P({name})"] for name in classes]
+    return Predictions(index_N, target_N, label_N, classes, extra, given)
 
 
 class _Discarded(Exception):  # noqa: N818  # no error: it ends the block in which the file is written
@@ -86,7 +91,7 @@ class Table:
 
     def add(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write rows; floats are exact."""
-        self.writer.writerows(rows)
+        self.writer.writerows([cell(value) for value in row] for row in rows)
 
     def close(self) -> None:
         """Give the file its name."""

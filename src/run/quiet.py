@@ -3,6 +3,7 @@
 All others are shown.
 """
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,3 +27,13 @@ def quiet() -> Iterator[None]:
         for message in HARMLESS:
             warnings.filterwarnings("ignore", message)
         yield
+
+
+@contextmanager
+def warnings_logged() -> Iterator[None]:
+    """Send the warnings of the block to the log, and so to train.log as well as to the screen."""
+    logging.captureWarnings(True)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)

@@ -3,6 +3,7 @@
 import json
 import logging
 import platform
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -89,6 +90,8 @@ def recording(folder: Path, facts: Mapping[str, Any]) -> Iterator[Record]:
         yield record
     except BaseException as raised:
         state = "failed" if isinstance(raised, Exception) else "interrupted"
+        if state == "interrupted":
+            log.warning("%s: python -m src.train %s goes on", raised or "interrupted", shlex.quote(f"run={folder}"))
         close = {"state": state, "error": {"type": type(raised).__name__, "message": str(raised)}}
         raise
     else:
@@ -118,7 +121,7 @@ def command_line(argv: Sequence[str]) -> str:
     """The command as one would type it: `python -m src.train ...` for a module of this package."""
     program = Path(argv[0])
     start = f"python -m src.{program.stem}" if program.parent.name == "src" else program.name
-    return " ".join([start, *argv[1:]])
+    return f"{start} {shlex.join(argv[1:])}".rstrip()
 
 
 def versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from src.run.cell import cell
 from src.run.write import whole
 
 Row = Mapping[str, Any]
@@ -41,7 +42,7 @@ class RowFiles:
             self._start(list(cells))
         self._is_plain &= set(cells) <= set(self._writer.fieldnames) and not any(map(_is_nested, cells.values()))
         if self._is_plain:
-            self._writer.writerow(cells)
+            self._writer.writerow({name: cell(value) for name, value in cells.items()})
 
     def files(self) -> str:
         """Return the names of the files that there are."""

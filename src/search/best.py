@@ -1,5 +1,6 @@
 """The best trial of a search as an experiment file: what makes its config differ from the default one."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def write_best(config: DictConfig, jobs: Sequence[tuple[Path, list[str]]], *, mo
     removed = [word for word in words if word.startswith("~")]  # what no file can say
     comment = [
         "# @package _global_",
-        " ".join(["# python -m src.train experiment=best", *removed]),
+        f"# python -m src.train {shlex.join(['experiment=best', *removed])}",
         f"# {score} {how}: the best of {len(jobs)} trials of search={search}, {folder.name}",
     ]
     path = Path(config.hydra.sweep.dir) / NAME

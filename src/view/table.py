@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from src.plot.score_names import ORDER, in_order, split_of
+from src.run.cell import cell
 from src.view.average import MISSING, Row, Score
 
 ABSENT = "—"  # what a run does not have
@@ -86,7 +87,9 @@ def markdown(table: Table) -> str:
 
 def latex(table: Table) -> str:
     r"""Return the table as a LaTeX tabular, to \input; it needs the package booktabs."""
-    head, *body = [" & ".join(_latex(text) for text in line) + r" \\" for line in _texts(table)]
+    lines = [" & ".join(_latex(text) for text in line) for line in _texts(table)]
+    # After a row's end a bracket or a star would be its argument.
+    head, *body = [("{}" if line.startswith(("[", "*")) else "") + line + r" \\" for line in lines]
     columns = "".join("r" if k in table.numeric else "l" for k in range(len(table.header)))
     lines = [
         rf"\begin{{tabular}}{{{columns}}}",
@@ -112,7 +115,7 @@ def comma_separated(rows: Sequence[Row], paths: Sequence[str]) -> str:
         scores = [part for name in names for part in _parts(row.score(name))]
         means = [_average([run.seconds for run in row.done]), _average([run.parameters for run in row.runs])]
         folders = " ".join(run.name for run in row.runs)
-        writer.writerow([*settings, *scores, len(row.done), *means, row.state, folders])
+        writer.writerow(map(cell, [*settings, *scores, len(row.done), *means, row.state, folders]))
     return file.getvalue()
 
 
