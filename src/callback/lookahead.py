@@ -51,9 +51,8 @@ class Lookahead(lightning.Callback):
         if self._looked // self.every_n_steps == looked // self.every_n_steps:
             return
         kept = self.decay * min(1.0, self._looked / self._steps) ** 3  # several optimizers take more steps
-        slow, fast = list(self._slow.values()), [weight for _, weight in _fast(pl_module)]
-        torch._foreach_lerp_(slow, fast, 1 - kept)
-        torch._foreach_copy_(fast, slow)
+        for name, fast in _fast(pl_module):
+            fast.copy_(self._slow[name].lerp_(fast, 1 - kept))
 
     def state_dict(self) -> dict[str, Any]:
         """Return the slow weights."""

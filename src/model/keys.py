@@ -4,8 +4,9 @@ from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 from torch import nn
-from torch._dynamo import OptimizedModule
 from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from src.net.compiled import WRAPPED, is_wrapper
 
 
 def keep_plain_keys(module: nn.Module) -> None:
@@ -32,7 +33,7 @@ def _rename(state: MutableMapping[str, Any], old: str, new: str) -> None:
 def _wrappers(module: nn.Module) -> Iterator[tuple[str, str]]:
     """Yield the starts of the keys of each wrapper's net: as they should be, as they are."""
     for name, child in module.named_modules(remove_duplicate=False):
-        if isinstance(child, OptimizedModule):
-            yield f"{name}.", f"{name}._orig_mod."
+        if is_wrapper(child):
+            yield f"{name}.", f"{name}.{WRAPPED}."
         elif isinstance(child, (DataParallel, DistributedDataParallel)):
             yield f"{name}.", f"{name}.module."

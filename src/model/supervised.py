@@ -21,6 +21,7 @@ from src.model.meter import Meter
 from src.model.schedule import total_steps
 from src.model.scores import Curve, check_count, publish, write
 from src.model.share import lr_factor, scale_rates, share_of_mean
+from src.net.compiled import uncompile
 from src.strategy.exchange import gathered
 from src.task.class_weights import balanced
 from src.task.task import Task
@@ -183,7 +184,7 @@ class Supervised(lightning.LightningModule):
         """Compile the net in place, so that its weights keep their keys; undo what another Trainer has compiled."""
         if mode == self._compiled_mode:
             return
-        self.net._compiled_call_impl = None
+        uncompile(self.net)
         if mode:
             self.net.compile(mode=mode)
         self._compiled_mode, self._is_graph = mode, mode in GRAPHS

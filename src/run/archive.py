@@ -40,7 +40,7 @@ def check_content(checkpoint: Any, *, size: int) -> None:
             if type(value) not in (torch.Tensor, torch.nn.Parameter) or value.layout is not torch.strided:
                 raise ValueError(f"it holds a tensor that is not plain ({type(value).__name__}, {value.layout})")
             storage = value.untyped_storage()
-            storages[storage._cdata] = storage.nbytes()
+            storages[storage.data_ptr()] = storage.nbytes()
             if max(value.nbytes, sum(storages.values())) > size:
                 raise ValueError(f"its tensors need more than the {size:,} bytes of the file")
     followed = {k: v for k, v in checkpoint.items() if k not in HPARAMS} if isinstance(checkpoint, dict) else checkpoint

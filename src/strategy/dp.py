@@ -16,8 +16,9 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.strategies import ParallelStrategy, StrategyRegistry
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
-from torch._dynamo import OptimizedModule
 from torch.func import functional_call
+
+from src.net.compiled import is_compiled
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,7 @@ def runner(net: nn.Module, devices: Sequence[torch.device]) -> Callable[[Tensor]
 
     Raises ValueError for a compiled net.
     """
-    if any(isinstance(part, OptimizedModule) or part._compiled_call_impl is not None for part in net.modules()):
+    if is_compiled(net):
         raise ValueError("trainer.strategy=dp: torch.compile works for one thread: leave it out, or use trainer=ddp")
     if devices[0].type == "cpu":
         return partial(in_turn, net, parts=len(devices))
