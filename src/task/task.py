@@ -7,6 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
@@ -34,8 +35,9 @@ class Task(ABC):
         self.loss = loss
         self.class_weights = class_weights
         self.metrics = made(metrics, self.metric)
-        for name, metric in self.metrics.items():
-            tried(name, metric, *self.example(), score=lambda *named: self.score(*named)[0], seen=self.seen())
+        with torch.device("cpu"):  # also where the net is built without memory
+            for name, metric in self.metrics.items():
+                tried(name, metric, *self.example(), score=lambda *named: self.score(*named)[0], seen=self.seen())
         if class_weights is not None:
             self.weigh(stated(class_weights, outputs=max(outputs, 2)))
 

@@ -140,3 +140,10 @@ def test_a_run_says_once_what_has_no_score_and_logs_no_number_for_it(tmp_path, c
     assert "val/auroc" not in trainer.callback_metrics
     assert "val/accuracy" in trainer.callback_metrics
     assert points.of("val/auroc") == []
+
+
+def test_a_metric_is_tried_where_the_net_is_built_without_memory_too() -> None:
+    with torch.device("meta"):
+        assert list(task("Multiclass", "auroc").metrics) == ["auroc"]
+        with pytest.raises(ValueError, match="which is a tuple and no score"):
+            task("Multiclass", "roc")
