@@ -2,26 +2,29 @@
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from statistics import mean, stdev
-from typing import IO, Any
+from shlex import quote
+from typing import IO
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.command.entry import command
 from src.run.write import write
-from src.sweep.experiment import Expect, Job, names, paths, plan
+from src.sweep.experiment import Job, names, paths, plan
+from src.sweep.published import page
 
 log = logging.getLogger(__name__)
 
 CODE = Path(__file__).parents[1]  # what the processes import is what this command was started from
-HEADER = ("system", "command", "metric", "published", "asked", "ours", "met", "time", "machine")
+PLAIN = re.compile(r"[\w.=,:/+\[\]-]+")  # what a shell leaves as it is, where no file is called so
 
 
 @command("reproduce")
@@ -29,10 +32,12 @@ def main(cfg: DictConfig) -> None:
     """Run what is missing, write the table, and say which runs failed."""
     if not cfg.seeds or cfg.jobs < 1:
         raise ValueError(f"seeds={list(cfg.seeds)}, jobs={cfg.jobs}: at least one of each")
-    jobs = plan(names(cfg.only), cfg.seeds, overrides=cfg.overrides, folder=Path(cfg.folder))
+    said = any(word.startswith("seeds=") for word in HydraConfig.get().overrides.task)
+    jobs = plan(names(cfg.only), cfg.seeds, overrides=cfg.overrides, folder=Path(cfg.folder), tops_up=not said)
     failures = run(jobs, at_once=cfg.jobs)
     out = Path(cfg.out)
-    write(out, "\n".join(page(jobs, called=called(cfg))) + "\n")
+    before = out.read_text(encoding="utf-8") if out.is_file() else ""
+    write(out, "\n".join(page(jobs, called=called(cfg), before=before)) + "\n")
     log.info("the table is in %s", out)
     if failures:
         reasons = "; ".join(f"{job.title}: {reason}" for job, reason in failures.items())
@@ -127,59 +132,7 @@ def called(cfg: DictConfig) -> str:
     """The command without what changes no number: `jobs`, `folder`, `out`."""
     lists = {"only": cfg.only, "seeds": cfg.seeds, "overrides": cfg.overrides}
     given = [f"{key}=[{','.join(map(str, values))}]" for key, values in lists.items() if values]
-    return " ".join(["python -m src.reproduce", *given])
-
-
-def page(jobs: Sequence[Job], *, called: str) -> Iterator[str]:
-    """Yield the lines of the table as Markdown, from the run folders alone: the same runs give the same text."""
-    systems: dict[str, list[Job]] = {}
-    for job in sorted(jobs, key=lambda job: (job.experiment, job.seed)):
-        systems.setdefault(job.experiment, []).append(job)
-    yield from ("# Results", "", f"Written by `{called}` from the runs' run.json.", "")
-    yield from ("Ours is the mean ± the standard deviation over seeds, time the mean of a run.", "")
-    for cells in (HEADER, ["---"] * len(HEADER), *(row(runs) for runs in systems.values())):
-        yield f"| {' | '.join(cells)} |"
-    notes = {name: runs[0].expect.note for name, runs in systems.items() if runs[0].expect.note}
-    if notes:
-        yield from ("", "## What is not comparable, and why", "")
-        yield from (f"- `{name}`: {note}" for name, note in notes.items())
-
-
-def row(runs: Sequence[Job]) -> tuple[str, ...]:
-    """Return the cells of one system; a shortfall and a missing run stand out in bold."""
-    expect = runs[0].expect
-    ended = [job.record for job in runs if job.is_done and job.expect.metric in job.record["metrics"]]
-    values = [record["metrics"][expect.metric] for record in ended]
-    spread = f" ± {stdev(values):.4f}" if len(values) > 1 else ""
-    count = f"n = {len(values)}" if len(values) == len(runs) else f"**{len(values)} of {len(runs)} runs**"
-    words = [word for word in runs[0].given if not word.startswith("seed=")]
-    words += [f"{key}=RUN_OF_{needed.experiment}" for key, needed in runs[0].needs]
-    machines = sorted({machine(record["host"]) for record in ended})
-    return (
-        runs[0].experiment,
-        f"`python -m src.train {' '.join(words)}`",
-        expect.metric,
-        "" if expect.published is None else f"{expect.published:g}",
-        expect.asked,
-        f"{mean(values):.4f}{spread} ({count})" if values else count,
-        verdict(expect, values),
-        f"{mean(record['seconds'] for record in ended):.1f} s" if ended else "",
-        "; ".join(machines),
-    )
-
-
-def verdict(expect: Expect, values: Sequence[float]) -> str:
-    """Whether the figures are what was asked, and how many of them where a share is; empty without a bound."""
-    if not values or not expect.asked:
-        return ""
-    word = "yes" if expect.is_met(values) else "**NO**"
-    return word if expect.share is None else f"{word}, {expect.kept(values)} of {len(values)}"
-
-
-def machine(host: dict[str, Any]) -> str:
-    """The processor, its threads and the GPUs of a run, in one line."""
-    threads = f"{host['threads']} thread{'s' if host['threads'] != 1 else ''}"
-    return ", ".join([host["cpu"], threads, *host["gpus"]])
+    return " ".join(["python -m src.reproduce", *(word if PLAIN.fullmatch(word) else quote(word) for word in given)])
 
 
 if __name__ == "__main__":

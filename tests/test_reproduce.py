@@ -14,8 +14,8 @@ import pytest
 from hydra import initialize_config_dir
 
 from src.config.schema import CONF, register
-from src.reproduce import HEADER, page, verdict
 from src.sweep.experiment import Job, expected, names, plan
+from src.sweep.published import HEADER, page, rows, verdict
 from tests.conftest import ROOT, Command, as_found, call
 
 QUICK = """# @package _global_
@@ -203,6 +203,50 @@ def test_a_share_of_the_runs_can_be_asked_for_instead_of_their_mean(share: float
 
 def test_an_experiment_may_ask_for_more_seeds_than_the_command_names() -> None:
     assert [job.seed for job in planned(["karate_gcn"], seeds=[3, 4])] == [3, 4, 0, 1, 2, 5, 6, 7, 8, 9]
+
+
+def test_seeds_that_were_typed_are_all_there_are() -> None:
+    register()
+    with as_found(), initialize_config_dir(str(CONF), version_base="1.3"):
+        jobs = plan(["karate_gcn"], [4], overrides=(), folder=Path("there"), tops_up=False)
+    assert [job.seed for job in jobs] == [4]
+    assert "10 are asked" in rows("\n".join(page(jobs, called="it")))["karate_gcn"][HEADER.index("ours")]
+
+
+@pytest.mark.parametrize(
+    ("expect", "is_less"),
+    [
+        ({"published": 0.9, "at_least": 0.89}, True),
+        ({"published": 0.9, "at_least": 0.9}, False),
+        ({"published": 2.7, "at_most": 3.5}, True),
+        ({"published": 2.7, "at_most": 2.7}, False),
+        ({"published": 0.7, "within": 0.1}, False),
+        ({"at_least": 0.1}, False),
+    ],
+)
+def test_what_is_asked_below_what_is_published_is_marked(expect: dict[str, float], is_less: bool) -> None:
+    assert ("less than published" in expected({"monitor": "test/loss", "expect": expect}).asked) is is_less
+
+
+def test_rows_notes_and_paragraphs_of_other_calls_stay() -> None:
+    whole = list(page(planned(["gate_or", "gate_and", "fashion_cnn"]), called="all of them"))
+    place = whole.index("") + 3
+    written = [*whole[: place + 1], "Run by hand | on a Sunday.", "", *whole[place + 1 :]]
+    merged = list(page(planned(["gate_and"], seeds=[5]), called="only=[a|b]", before="\n".join(written)))
+    by_system = rows("\n".join(merged))
+    assert [by_system[name][-1] for name in ("fashion_cnn", "gate_and", "gate_or")] == [
+        "`all of them`", r"`only=[a\|b]`", "`all of them`",
+    ]  # fmt: skip
+    assert {line for line in written if "gate_and" not in line} <= set(merged)
+    assert merged == list(page([], called="", before="\n".join(merged)))
+
+
+def test_the_rows_of_the_published_table_name_their_source() -> None:
+    text = (CONF.parent / "RESULTS.md").read_text()
+    assert set(rows(text)) <= {path.stem for path in (CONF / "experiment").glob("*.yaml")}
+    assert len(rows(text)) >= 22
+    assert all(line[-1].startswith("`python -m src.reproduce") for line in rows(text).values())
+    assert text == "\n".join(page([], called="", before=text)) + "\n"
 
 
 @pytest.mark.parametrize(

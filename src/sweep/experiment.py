@@ -45,7 +45,14 @@ class Expect:
         """The bound in words; empty where there is none."""
         bounds = {"at least": self.at_least, "at most": self.at_most, "within": self.within}
         words = ", ".join(f"{words} {bound:g}" for words, bound in bounds.items() if bound is not None)
-        return words if self.share is None else f"{words} in {self.share:.0%} of the runs"
+        words = words if self.share is None else f"{words} in {self.share:.0%} of the runs"
+        return f"{words} (**less than published**)" if self.is_less else words
+
+    @property
+    def is_less(self) -> bool:
+        """Whether a figure that falls short of the published one would keep the bounds."""
+        figure, least, most = self.published, self.at_least, self.at_most
+        return figure is not None and ((least is not None and least < figure) or (most is not None and most > figure))
 
     def is_met(self, values: Sequence[float]) -> bool:
         """Whether the mean of `values`, or a `share` of them, keeps every bound; NaN keeps none."""
@@ -107,10 +114,17 @@ def names(only: Sequence[str]) -> list[str]:
     return sorted(set(only)) or known
 
 
-def plan(experiments: Iterable[str], seeds: Iterable[int], *, overrides: Iterable[str], folder: Path) -> list[Job]:
+def plan(
+    experiments: Iterable[str],
+    seeds: Iterable[int],
+    *,
+    overrides: Iterable[str],
+    folder: Path,
+    tops_up: bool = True,
+) -> list[Job]:
     """Return a job for each seed of each experiment, those that it needs before it.
 
-    Where an experiment asks for more runs than there are `seeds`, the lowest others are added.
+    Where an experiment asks for more runs than there are `seeds`, the lowest others are added if `tops_up`.
     A job's folder is named by a hash of its config, so that a run of another config is never taken for it. Where an
     experiment's `needs` maps a key to another experiment, the key is set to the folder of that one's run with the same
     seed. Raises ValueError where needs go round in circles.
@@ -131,7 +145,7 @@ def plan(experiments: Iterable[str], seeds: Iterable[int], *, overrides: Iterabl
 
     seeds = tuple(dict.fromkeys(seeds))
     for experiment in experiments:
-        runs = expected(composed((f"experiment={experiment}", f"seed={seeds[0]}", *overrides))).runs
+        runs = expected(composed((f"experiment={experiment}", f"seed={seeds[0]}", *overrides))).runs if tops_up else 0
         others = (seed for seed in count() if seed not in seeds)
         for seed in chain(seeds, islice(others, max(0, runs - len(seeds)))):
             add(experiment, seed, ())
