@@ -3,7 +3,6 @@
 Shapes: N samples, B batch, S batches seen at once.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 
 from src.strategy.exchange import gathered
+from src.task.metric_state import forget, set_state, state_of, updates
 from src.task.task import Task
 
 MAX_PENDING = 100  # batches kept until the metrics see them at once: a bound on memory
@@ -74,6 +74,7 @@ class Meter(nn.Module):
         The pending batches stay pending: sums rounded in another order would be other sums.
         """
         joined = None
+        self._gather()
         if self._pending:
             losses, outputs, targets = zip(*self._pending, strict=True)
             sizes = [len(target_B) for target_B in targets]
@@ -90,11 +91,14 @@ class Meter(nn.Module):
         self.whole.resume(*(one["whole"] for one in progress))
         self.point.resume(*(one["point"] for one in progress))
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Meter":
-        self._pending = [(fn(loss), fn(output_B), fn(target_B)) for loss, output_B, target_B in self._pending]
-        return super()._apply(fn, recurse)
+    def _gather(self) -> None:
+        """Bring to the metrics' device what a resumed run took up before it was there."""
+        device = self.whole.loss.device
+        if self._pending and self._pending[0][0].device != device:
+            self._pending = move_data_to_device(self._pending, device)
 
     def _update(self) -> None:
+        self._gather()
         if not self._pending:
             return
         losses, outputs, targets = zip(*self._pending, strict=True)
@@ -132,7 +136,7 @@ class _Scores(nn.Module):
         return scores
 
     def _scores(self) -> dict[str, Tensor]:
-        if not self.loss.update_called:
+        if not updates(self.loss):
             return {}
         scores, self.notes = {"loss": self.loss.compute()}, {}
         for name, metric in self.metrics.items():
@@ -142,21 +146,17 @@ class _Scores(nn.Module):
         return scores
 
     def reset(self) -> None:
-        self.loss.reset()
-        self.seen.reset()
         self.metrics.reset()
+        for metric in self._each():
+            forget(metric)
 
     def progress(self) -> list[dict[str, Any]]:
-        return [{"updates": metric.update_count, "states": metric.metric_state} for metric in self._each()]
+        return [state_of(metric) for metric in self._each()]
 
     def resume(self, *progress: list[dict[str, Any]]) -> None:
         """Take up one progress; of several, all together."""
         for metric, *parts in zip(self._each(), *progress, strict=True):
-            saved = [part for part in parts if part["updates"]] or parts[:1]
-            metric._update_count = sum(part["updates"] for part in saved)  # whether there is anything to compute
-            metric._computed = None
-            for name in metric.metric_state:
-                setattr(metric, name, _joined(metric, name, [part["states"][name] for part in saved]))
+            set_state(metric, *parts)
 
     def _each(self) -> list[Metric]:
         return [self.loss, self.seen, *self.metrics.values()]
@@ -164,17 +164,6 @@ class _Scores(nn.Module):
 
 def _never() -> bool:
     return False
-
-
-def _joined(metric: Metric, name: str, values: list[Any]) -> Any:
-    """Return one state of a metric for what several processes have of it, as torchmetrics reduces it."""
-    if len(values) == 1:
-        return values[0]
-    if isinstance(values[0], list):
-        return [part for value in values for part in value]
-    reduce = metric._reductions[name]
-    stacked = torch.stack(list(values))
-    return reduce(stacked) if callable(reduce) else stacked
 
 
 class _SampleMean(Metric):
