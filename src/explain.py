@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
-    from src.data.module import Data
+    from src.fit.subject import Subject
 
+Source = Path | tuple[str, int]  # of an image
+SPLITS = ("train", "val", "test", "predict")
 OF_LAYERS = ("feature_maps", "filters", "grad_cam")
 COUNTED = ("feature_maps", "filters")  # of which `n` are shown; the others are of a `target`
 METHODS = (*OF_LAYERS, "saliency", "integrated_gradients", "occlusion")
@@ -30,12 +32,12 @@ MOST_FILTERS = 256  # pictured where n says nothing
 class View(NamedTuple):
     """One picture to make: by which method, of which layer (None: the one that suits it), of which image.
 
-    `image` is what to call that.
+    That is a file, or a split and the number of a sample in it; `image` is what to call it.
     """
 
     method: str
     layer: str | None
-    path: Path | None
+    source: Source | None
     image: str | None = None
 
     def name(self, *, target: str | None, n: int | None) -> str:
@@ -59,24 +61,25 @@ def main(cfg: DictConfig) -> None:
     folder = Path(cfg.out or cfg.run) / "figures"
 
     def picture(view: View) -> None:
-        view = view._replace(layer=chosen_layer(net, view, data.shape))
-        figure = explain(net, data, view, target=cfg.target, n=cfg.n)
+        view = view._replace(layer=chosen_layer(subject.net, view, subject.shape))
+        figure = explain(subject, view, target=cfg.target, n=cfg.n)
         path = folder / f"{view.name(target=cfg.target, n=cfg.n)}.png"
         folder.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, bbox_inches="tight")
         print(f"picture: {path}")
 
     with quiet():
-        net, data = net_and_data(config)
+        subject = described(config)
         each(views(listed(config["method"]), listed(config["layer"]), cfg.input), picture)
 
 
-def net_and_data(config: dict[str, Any]) -> "tuple[nn.Module, Data]":
-    """Return the net of a run, or the one that a config describes, with its `weights`; and data, of which none is read.
+def described(config: dict[str, Any]) -> "Subject":
+    """Return model and data of a run, or those that a config describes, with its `weights`.
 
     Raises ValueError where the data are no images.
     """
     from src.config.build import build
+    from src.fit.subject import Subject
     from src.run.folder import checkpoint
     from src.run.pretrained import start_from
     from src.run.trained import restore
@@ -87,9 +90,7 @@ def net_and_data(config: dict[str, Any]) -> "tuple[nn.Module, Data]":
         model, data = build(config["model"]).eval(), build(config["data"])
         if config["model"].get("weights"):
             start_from(model.net, config["model"]["weights"])
-    if len(data.shape) != 3:
-        raise ValueError(f"data.shape={list(data.shape)}: the net takes rows of a table, and only images can be shown")
-    return model.net, data
+    return Subject(model, data)
 
 
 def listed(value: object) -> list[Any]:
@@ -103,8 +104,6 @@ def views(methods: Sequence[str], layers: Sequence[str], source: str | None) -> 
     Raises ValueError for an unknown method, where it needs an image and there is none, and for layers of methods that
     look at the input.
     """
-    from src.data.inputs import image_files
-
     for method in methods:
         if method not in METHODS:
             near = get_close_matches(str(method), METHODS, n=1)
@@ -114,12 +113,22 @@ def views(methods: Sequence[str], layers: Sequence[str], source: str | None) -> 
         raise ValueError("input= is missing: give an image, or method=filters, which needs none")
     if layers and not set(methods) & set(OF_LAYERS):
         raise ValueError(f"layer={layers[0]}: method={methods[0]} has none: leave it out, or choose {_or(OF_LAYERS)}")
-    paths = [] if source is None else image_files(source)
-    names: dict[Path | None, str] = dict(zip(paths, distinct(paths), strict=True))
+    images = {} if source is None else named(source)
     for method in methods:
         of_layers: Sequence[str | None] = layers if layers and method in OF_LAYERS else [None]
-        of_images: Sequence[Path | None] = [None] if method == "filters" else paths
-        yield from (View(method, layer, path, names.get(path)) for layer in of_layers for path in of_images)
+        of_images: dict[Any, str | None] = {None: None} if method == "filters" else {**images}
+        yield from (View(method, layer, *image) for layer in of_layers for image in of_images.items())
+
+
+def named(source: str) -> dict[Source, str]:
+    """Return what to call each image that `source` names: files, a split's first image, or one by its number in it."""
+    from src.data.inputs import image_files
+
+    split, _, number = source.partition("/")
+    if split in SPLITS and not Path(source).exists() and (number.isdecimal() or not number):
+        return {(split, int(number or 0)): f"{split}_{int(number or 0)}"}
+    paths = image_files(source)
+    return dict(zip(paths, distinct(paths), strict=True))
 
 
 def distinct(paths: Sequence[Path]) -> list[str]:
@@ -158,59 +167,70 @@ def chosen_layer(net: "nn.Module", view: View, shape: Sequence[int]) -> str | No
     return suiting[-1 if view.method == "grad_cam" else 0]
 
 
-def explain(net: "nn.Module", data: "Data", view: View, *, target: str | None = None, n: int | None = None) -> "Figure":
+def explain(subject: "Subject", view: View, *, target: str | None = None, n: int | None = None) -> "Figure":
     """Return the picture of a view; `target` is the class that is explained, None the one that the net predicts.
 
     `n` bounds the number of channels or filters. Raises ValueError, in one line, for what there is no picture of.
     """
-    from src.data.read.files import decoded
-    from src.data.read.readable import readable
     from src.net.layers import filters_of, map_of
     from src.plot.feature_maps import feature_maps, filters
 
-    if view.path is None:
-        weight_NCHW = filters_of(net, str(view.layer), data.shape)
+    net = subject.net
+    if view.source is None:
+        weight_NCHW = filters_of(net, str(view.layer), subject.shape)
         shown = min(n or MOST_FILTERS, len(weight_NCHW))
         some = "" if shown == len(weight_NCHW) else f"the first {shown} of "
         title = f"{view.layer}: {some}{len(weight_NCHW)} filters of {_size(weight_NCHW)}"
         return filters(weight_NCHW[:shown].numpy(), title=title)
-    x_1CHW = data.preprocess(decoded(view.path, channels=data.shape[0]))
+    x_1CHW = subject.from_file(view.source) if isinstance(view.source, Path) else subject.from_split(*view.source)
     if view.method != "feature_maps":
-        return _attribution(net, x_1CHW, data, view, target=target)
+        return _attribution(subject, x_1CHW, view, target=target)
     map_CHW = map_of(net, str(view.layer), x_1CHW)[0]
     some = "" if n is None or n >= len(map_CHW) else f"the first {n} of "
-    title = f"{view.layer}: {some}{len(map_CHW)} channels of {_size(map_CHW)}, {readable(view.path.name)}"
+    title = f"{view.layer}: {some}{len(map_CHW)} channels of {_size(map_CHW)}, {_title(view)}"
     return feature_maps(map_CHW[:n].numpy(), title=title)
 
 
-def _attribution(net: "nn.Module", x_1CHW: "Tensor", data: "Data", view: View, *, target: str | None) -> "Figure":
+def _attribution(subject: "Subject", x_1CHW: "Tensor", view: View, *, target: str | None) -> "Figure":
     """Return what the pixels say for a class, laid over the image."""
-    from src.data.read.readable import readable
     from src.net import attribution
     from src.plot.overlay import overlay
 
-    scores = net if data.classes is None else attribution.Scores(net)
-    number = _number(scores, x_1CHW, data.classes, target)
+    classes = subject.classes
+    scores = attribution.Scores(subject.net, classes=classes is not None)
+    number, outputs = _number(scores, x_1CHW, classes, target)
     layer = {} if view.layer is None else {"layer": view.layer}
     value_HW = getattr(attribution, view.method)(scores, x_1CHW, target=number, **layer)
-    what = "the prediction" if data.classes is None else data.classes[number]
+    nameless = f"output {number}" if outputs > 1 else "the prediction"
+    what = nameless if classes is None else classes[number]
     where = f", {view.layer}" if view.layer else ""
-    whose = "" if target or data.classes is None else " (predicted)"
-    title = f"{view.method}{where} for {what}{whose}, {readable(view.path.name if view.path else '')}"
-    return overlay(data.normalize.invert(x_1CHW)[0].permute(1, 2, 0).numpy(), value_HW.numpy(), title=title)
+    whose = "" if target or outputs == 1 else " (predicted)"
+    title = f"{view.method}{where} for {what}{whose}, {_title(view)}"
+    return overlay(subject.pixels(x_1CHW).numpy(), value_HW.numpy(), title=title)
 
 
-def _number(scores: "nn.Module", x_1CHW: "Tensor", classes: Sequence[str] | None, target: str | None) -> int:
+def _number(
+    scores: "nn.Module", x_1CHW: "Tensor", classes: Sequence[str] | None, target: str | None
+) -> tuple[int, int]:
+    """Return the number of the output to explain, and how many there are."""
     import torch
 
+    with torch.no_grad():
+        score_K = scores(x_1CHW)[0]
     if target is None:
-        with torch.no_grad():
-            return int(scores(x_1CHW).argmax())
-    if target not in (classes or ()):
-        near = get_close_matches(target, classes or (), n=1)
+        return int(score_K.argmax()), len(score_K)
+    names = classes or [str(number) for number in range(len(score_K))]
+    if target not in names:
+        near = get_close_matches(target, names, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"target={target}: no such class: {hint}(choose from {', '.join(classes or ())})")
-    return list(classes or ()).index(target)
+        raise ValueError(f"target={target}: no such class: {hint}(choose from {', '.join(names)})")
+    return list(names).index(target), len(score_K)
+
+
+def _title(view: View) -> str:
+    from src.data.read.readable import readable
+
+    return readable(view.source.name) if isinstance(view.source, Path) else "/".join(map(str, view.source or ()))
 
 
 def _clean(text: str) -> str:

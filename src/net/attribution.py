@@ -80,16 +80,22 @@ def grad_cam(net: nn.Module, x_1CHW: Tensor, *, target: int, layer: str) -> Tens
 
 
 class Scores(nn.Module):
-    """A net's score for each class (B, K): where it has one logit, of class 1, its negative is the score of class 0."""
+    """A net's score for each output (B, K): the first of several tensors; of maps their mean.
 
-    def __init__(self, net: nn.Module):
+    Where there are two `classes` and one logit, of class 1, its negative is the score of class 0.
+    """
+
+    def __init__(self, net: nn.Module, *, classes: bool = True):
         super().__init__()
         self.net = net
+        self.classes = classes
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return score_BK."""
-        logit_BK = self.net(x_BCHW)
-        return torch.cat([-logit_BK, logit_BK], dim=1) if logit_BK.shape[1] == 1 else logit_BK
+        output = self.net(x_BCHW)
+        logit_BK = output[0] if isinstance(output, tuple) else output
+        logit_BK = logit_BK.view(len(logit_BK), -1) if logit_BK.ndim < 3 else logit_BK.flatten(2).mean(dim=2)
+        return torch.cat([-logit_BK, logit_BK], dim=1) if self.classes and logit_BK.shape[1] == 1 else logit_BK
 
 
 def _leaf(x_1CHW: Tensor) -> Tensor:

@@ -11,25 +11,27 @@ from typing import TYPE_CHECKING, Any
 from src.run.folder import find
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained net with what is needed to use it.
+    """A trained model with what is needed to use it.
 
-    `net` is in eval mode, on the CPU. `classes` are the names of its outputs, None for regression. `preprocess` turns
-    an image, PIL or uint8 (C, H, W), or a batch of uint8 (B, C, H, W), of any size, into the float batch (B, C, H, W)
-    that the net was trained on.
+    `model` is in eval mode, on the CPU. `net` is what it calls so, the plain architecture; `classes` are the names of
+    its outputs, None for regression. `preprocess` turns an image, PIL or uint8 (C, H, W), or a batch of uint8
+    (B, C, H, W), of any size, into the float batch (B, C, H, W) that the net was trained on. A model and data of one's
+    own may have none of the three: None.
     """
 
-    net: "nn.Module"
+    model: Any
+    net: Any
     classes: list[str] | None
-    preprocess: "Callable[[Any], Tensor]"
+    preprocess: "Callable[[Any], Tensor] | None"
 
 
 def load(run: str | Path, *, checkpoint: str = "best") -> Trained:
-    """Return the net of a run folder (or `last`, the newest), with its `best` or `last` weights.
+    """Return the model of a run folder (or `last`, the newest), with its `best` or `last` weights.
 
     Nothing in the folder can run code: `_target_` is allow-listed and checkpoints are loaded as plain data. Raises
     ValueError where the folder is no run, or the checkpoint is missing, damaged or of another net.
@@ -43,7 +45,20 @@ def load(run: str | Path, *, checkpoint: str = "best") -> Trained:
     config = recorded(folder)
     groups = {"model": plain(config.model), "data": plain(config.data)}
     model, data = restore(groups, folder / "checkpoints" / f"{checkpoint}.ckpt")
-    return Trained(net=model.net, classes=data.classes, preprocess=data.preprocess)
+    classes = _offered(data, "classes")
+    return Trained(
+        model=model,
+        net=_offered(model, "net"),
+        classes=list(classes) if isinstance(classes, list | tuple) else None,
+        preprocess=_offered(data, "preprocess"),
+    )
+
+
+def _offered(thing: object, name: str) -> Any:
+    try:
+        return getattr(thing, name)
+    except Exception:  # none, or a property of theirs that has nothing yet to look at
+        return None
 
 
 def restore(config: Mapping[str, Any], checkpoint: Path) -> tuple[Any, Any]:
