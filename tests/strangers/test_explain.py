@@ -17,7 +17,7 @@ from src.fit.subject import Subject
 from src.net.layers import map_of
 from tests.strangers.plain import PAIRS, load
 
-SEEN = {"classifier_conv": "features.3", "unet": "outc", "plateau": None, "contrastive": None}  # the last maps' layer
+SEEN = {"classifier_conv": "features.4", "unet": "outc", "plateau": None, "contrastive": None}  # the last maps' layer
 
 
 @pytest.fixture(autouse=True)
