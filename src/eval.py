@@ -23,7 +23,7 @@ def main(cfg: DictConfig) -> None:
     import lightning
 
     from src.config.build import build
-    from src.config.check import plain
+    from src.config.plain import plain
     from src.fit.contract import follow
     from src.fit.trainer import alone
     from src.run.folder import checkpoints

@@ -50,7 +50,7 @@ class View(NamedTuple):
 @command("explain", with_run="explain_run")
 def main(cfg: DictConfig) -> None:
     """Picture what each method shows of each layer and image; what cannot be is one line, and the rest is done."""
-    from src.config.check import plain
+    from src.config.plain import plain
     from src.run.quiet import quiet
 
     config = plain(cfg)

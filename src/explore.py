@@ -77,8 +77,10 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
     """Check and build what the figure needs of a run's config, and draw it."""
     import lightning
 
+    from src.command.check import check
     from src.config.build import build
-    from src.config.check import check, fill, plain
+    from src.command.check import check
+    from src.config.plain import fill, plain
     from src.fit.contract import follow
     from src.run.pretrained import start_from
 

@@ -37,7 +37,7 @@ def main(cfg: DictConfig) -> None:
     """Write the net in each format and check each file; what cannot be is one line, and the rest is done."""
     import torch
 
-    from src.config.check import plain
+    from src.config.plain import plain
     from src.fit.contract import follow
     from src.run.folder import checkpoint
     from src.run.quiet import quiet

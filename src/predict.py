@@ -41,7 +41,7 @@ class Stored(NamedTuple):
 def main(cfg: DictConfig) -> None:
     """Label what `input` names; store, print and picture what the net says."""
     from src.config.build import build
-    from src.config.check import plain
+    from src.config.plain import plain
     from src.data.inputs import SPLITS, samples
     from src.fit.contract import Predicting, Readable, follow, offers
     from src.fit.trainer import alone

@@ -30,8 +30,8 @@ def main(cfg: DictConfig) -> float | None:
 
     from src.config.arguments import with_defaults
     from src.config.build import build
-    from src.config.check import plain
     from src.config.hash import config_hash
+    from src.config.plain import plain
     from src.config.recorded import recorded
     from src.fit.contract import follow
     from src.run.continuation import taken_up

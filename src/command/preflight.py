@@ -11,10 +11,11 @@ from pathlib import Path
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
-from src.config.check import GROUPS, check, plain
+from src.command.check import GROUPS, check
 from src.config.compose import compose
 from src.config.error import one_line
 from src.config.hash import config_hash
+from src.config.plain import plain
 from src.config.schema import Train, check_top
 from src.run.folder import OUTPUTS, claim, unused
 from src.sweep.grid import is_grid, jobs, runs_here
@@ -38,7 +39,8 @@ class Preflight(Callback):
         with one_line_errors():
             if self.claims and config.get("search"):
                 raise ValueError(f"search={config.hydra.runtime.choices.search}: a search is several runs: add -m")
-            check(job(config), groups=self.groups, is_alone=self.alone)
+            typed = config.hydra.overrides.task
+            check(job(config), groups=self.groups, typed=typed, is_alone=self.alone)
             if self.claims and config.run is None:
                 folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
                 config.run = str(claim() if folder == "${run}" else unused(Path(config.hydra.run.dir)))
@@ -57,7 +59,8 @@ class Preflight(Callback):
                 return
             found = self._check_grid(config) if is_grid(config.hydra) else None
             if found is None:
-                check(job(config), groups=self.groups, is_here=runs_here(config.hydra))
+                typed = config.hydra.overrides.task
+                check(job(config), groups=self.groups, typed=typed, is_here=runs_here(config.hydra))
             if self.claims:
                 begin(Sweep(Path(config.hydra.sweep.dir), found))
 
@@ -67,7 +70,7 @@ class Preflight(Callback):
         for number, overrides in enumerate(jobs(config.hydra)):
             with one_line_errors(f"job {named(overrides)}: "):
                 composed = compose(config, number, overrides)
-                check(job(composed), groups=self.groups, is_here=runs_here(config.hydra))
+                check(job(composed), groups=self.groups, typed=overrides, is_here=runs_here(config.hydra))
                 found.append((Path(config.hydra.sweep.dir) / composed.hydra.sweep.subdir, overrides))
         return found
 
@@ -80,7 +83,7 @@ class Preflight(Callback):
         for title, overrides in checks(config, settings):
             with one_line_errors(f"{title}: "):
                 composed = job(compose(config, 0, overrides))
-                check(composed, groups=self.groups, is_here=runs_here(config.hydra))
+                check(composed, groups=self.groups, typed=overrides, is_here=runs_here(config.hydra))
                 hashes.setdefault(title, []).append(config_hash(plain(composed)))
         for title, found in hashes.items():
             if len(found) > 1 and len(set(found)) == 1:

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.allow import check_name, check_recorded, extended, is_known
-from src.config.check import plain
+from src.config.plain import plain
 
 WRITERS = ("trainer", "callback", "logger")  # the groups whose classes write files
 WRITER = re.compile(r"lightning\.|src\.(callback|fit|strategy|run)\.")

@@ -174,5 +174,7 @@ def check_top(config: DictConfig, schema: type) -> None:
 
 
 def _job_folder(*, _root_: DictConfig) -> str:
+    from src.config.plain import plain
+
     job = OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])
-    return config_hash(OmegaConf.to_container(job, resolve=True))[:12]  # type: ignore[arg-type]
+    return config_hash(plain(job))[:12]

@@ -44,6 +44,7 @@ class Supervised(lightning.LightningModule):
     epoch's end; the scores of the whole epoch are what callbacks, the progress bar and `run.json` see.
     """
 
+    is_imaginable = True  # on torch's meta device, with zeros for samples
     owners = ("task", "learns")  # whose settings a config may state as the model's own
 
     def __init__(

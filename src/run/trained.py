@@ -36,7 +36,7 @@ def load(run: str | Path, *, checkpoint: str = "best") -> Trained:
     Nothing in the folder can run code: `_target_` is allow-listed and checkpoints are loaded as plain data. Raises
     ValueError where the folder is no run, or the checkpoint is missing, damaged or of another net.
     """
-    from src.config.check import plain
+    from src.config.plain import plain
     from src.config.recorded import recorded
     from src.config.schema import register
 

@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from src.config.check import plain
+from src.config.plain import plain
 from src.config.signature import check_call
 from src.search.space import Space, at_random, overrides, read_space
 

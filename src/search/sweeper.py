@@ -12,10 +12,10 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from src.config.check import plain
 from src.config.compose import compose
 from src.config.error import one_line
 from src.config.hash import relevant
+from src.config.plain import plain
 from src.run.hold import hold
 from src.search.best import write_best
 from src.search.plan import Settings, at_once, own, random_trials, read_settings

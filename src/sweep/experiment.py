@@ -14,9 +14,9 @@ from typing import Any
 
 from hydra import compose
 
-from src.config.check import plain
 from src.config.hash import config_hash
 from src.config.literal import in_quotes
+from src.config.plain import plain
 from src.config.schema import options
 from src.config.signature import check_call
 from src.run.record import read

@@ -12,9 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from src.config.check import fill, plain
 from src.config.error import one_line
 from src.config.hash import config_hash
+from src.config.plain import fill, plain
 from src.run.continuation import CannotGoOnError
 from src.run.folder import shown
 from src.run.hold import HeldError, hold

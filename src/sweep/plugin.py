@@ -7,7 +7,7 @@ from importlib import import_module
 from hydra.core.plugins import Plugins
 from omegaconf import DictConfig
 
-from src.config.check import plain
+from src.config.plain import plain
 from src.config.schema import CONF
 from src.config.signature import check_call
 

@@ -15,7 +15,7 @@ from hydra import compose, initialize_config_dir
 
 from src.command.entry import CONF
 from src.config.build import build
-from src.config.check import plain
+from src.config.plain import plain
 from src.config.schema import register
 from src.run.quiet import quiet
 from src.run.record import Record

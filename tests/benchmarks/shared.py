@@ -69,7 +69,7 @@ def hold(overrides: list[str]) -> None:
     from hydra import compose, initialize_config_dir
 
     from src.config.build import build
-    from src.config.check import plain
+    from src.config.plain import plain
     from src.config.schema import CONF, register
 
     register()

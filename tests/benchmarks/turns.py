@@ -19,7 +19,7 @@ from rich.console import Console
 
 from src.command.entry import CONF
 from src.config.build import build
-from src.config.check import plain
+from src.config.plain import plain
 from src.config.schema import register
 from src.fit.progress import ProgressBar
 from src.run.quiet import quiet

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from src.config.check import check, plain
+from src.command.check import check
 from src.config.direction import direction
 from src.config.hash import config_hash
+from src.config.plain import plain
 from src.task import binary, multiclass, regression
 from src.task.metric import snake_case
 from tests.config.test_groups import composed

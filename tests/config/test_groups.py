@@ -13,9 +13,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from PIL import Image
 
+from src.command.check import check
 from src.command.preflight import job
 from src.config.build import build
-from src.config.check import check, plain
+from src.config.plain import plain
 from src.config.schema import CONF, register
 from tests.conftest import Command, as_found
 from tests.toy import accept_cifar10, cifar10_files, mnist_files

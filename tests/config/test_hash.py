@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from src.config.check import plain
 from src.config.hash import config_hash
+from src.config.plain import plain
 from tests.config.test_groups import composed
 
 SAME = [

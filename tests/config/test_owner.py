@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 
+from src.command.check import check
 from src.config.build import build
-from src.config.check import check, plain
 from src.config.owner import routed
+from src.config.plain import plain
 from src.config.schema import CONF, register
 from src.model.learns import Learns
 from src.model.supervised import Supervised

@@ -9,8 +9,9 @@ import lightning
 import pytest
 from hydra import compose, initialize_config_dir
 
+from src.command.check import check
 from src.config.build import build
-from src.config.check import check, plain
+from src.config.plain import plain
 from src.config.schema import CONF, register
 from tests.conftest import FAST, Command
 

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.strategies import FSDPStrategy
 
 from src.config.build import build
-from src.config.check import plain
+from src.config.plain import plain
 from src.strategy.fsdp import FSDP
 from src.strategy.launcher import Launcher
 from tests.config.test_groups import composed

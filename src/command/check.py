@@ -2,18 +2,19 @@
 
 import copy
 import inspect
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from src.config.allow import check_name, resolve
-from src.config.build import build
-from src.config.direction import check_modes, directed
+from src.config.build import build, facts_beside
+from src.config.direction import check_modes
 from src.config.owner import calls, owned, targets
+from src.config.plain import fill, is_default, plain, untaken
 from src.config.schema import CONF
 from src.config.signature import check_call
 
@@ -29,66 +30,24 @@ GROUPS = (
 SIZES = (8, 16, 28, 32, 48, 64, 96, 128, 160, 224, 299)  # image sizes to try for a cure
 
 
-def plain(config: DictConfig) -> dict[str, Any]:
-    """Return a config as plain containers with every interpolation resolved.
-
-    Raises ValueError where one cannot be.
-    """
-    try:
-        return directed(_scaled(OmegaConf.to_container(config, resolve=True, throw_on_missing=True)))
-    except MissingMandatoryValue as error:
-        raise ValueError(f"{error.full_key} is missing: set {error.full_key}=...") from error
-    except OmegaConfBaseException as error:
-        raise ValueError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
-
-
-def _scaled(resolved: Any) -> dict[str, Any]:
-    """Return a config in which `optimizer.scale_lr` is the model's, which knows the number of processes."""
-    for node in (resolved, resolved.get("model")):
-        if isinstance(node, dict) and isinstance(optimizer := node.get("optimizer"), dict) and "scale_lr" in optimizer:
-            node["optimizer"] = {key: value for key, value in optimizer.items() if key != "scale_lr"}
-            if "_target_" in node:
-                node["scale_lr"] = optimizer["scale_lr"]
-    return resolved
-
-
-def fill(config: DictConfig) -> bool:
-    """Set what is null in `data` and what the data themselves tell, such as a folder's class names.
-
-    Return whether anything was. Raises ValueError or OSError where the data cannot tell.
-    """
-    target = config.data.get("_target_")
-    if target is None:
-        return False
-    check_name(target)
-    data: Any = resolve(target)
-    tells = getattr(data, "tells", ())  # a LightningDataModule from elsewhere tells nothing
-    blank = [key for key in tells if config.data.get(key) is None]
-    if not blank:
-        return False
-    found = data.facts(**plain(config.data))
-    for key in blank:
-        _check_text(key, found[key])
-        OmegaConf.update(config, f"data.{key}", found[key])
-    return True
-
-
-def _check_text(key: str, told: Any) -> None:
-    """Raise ValueError where the config would resolve what data tell: their names may be a stranger's."""
-    for text in told if isinstance(told, (list, tuple)) else [told]:
-        if isinstance(text, str) and ("${" in text or text == "???"):
-            raise ValueError(f"data.{key}: the data tell {text!r}, which a config would replace: set data.{key}=...")
-
-
 def check(
-    config: DictConfig, *, groups: Collection[str] = GROUPS, is_here: bool = True, is_alone: bool = False
+    config: DictConfig,
+    *,
+    groups: Collection[str] = GROUPS,
+    typed: Iterable[str] = (),
+    is_here: bool = True,
+    is_alone: bool = False,
 ) -> None:
     """Raise ValueError, in one line with key, value and cure, for the first thing in `groups` that could not work.
 
-    `data` is always one of them; what follows from several is checked where the model is. `is_here` says that it is to
-    run on this machine, whose devices are then counted; `is_alone` that it takes one of them, whatever `trainer` says.
+    `data` is always one of them; what follows from several is checked where the model is. `typed` are the overrides of
+    the command line. `is_here` says that it is to run on this machine, whose devices are then counted; `is_alone` that
+    it takes one of them, whatever `trainer` says. Models and data from elsewhere are not called here: what their
+    constructors do is not known, and a first batch shows the rest.
     """
     fill(config)
+    if "model" in groups:
+        _refuse_untaken(config, typed)
     resolved = plain(config)
     for _, node in targets(resolved):
         check_name(node["_target_"])  # all names, before the first import
@@ -97,17 +56,22 @@ def check(
         check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_elsewhere, path, node))
     if "trainer" in groups:
         _check_hardware(resolved["trainer"], is_here=is_here, is_alone=is_alone)
-    build(resolved["data"])  # its constructor judges its numbers; it reads nothing
-    if "trainer" in groups and not is_alone:
-        _check_ranks(resolved)
-    if "model" not in groups:
-        return
-    _check_optimizer(resolved)
-    names = _check_model(config, resolved)
-    if "callback" in groups:
-        _check_monitors(resolved, names)
-        if not is_alone:  # a recorded run has its best
-            check_modes(_watching(resolved), resolved["model"].get("metrics"))
+    _check_known(config, resolved, groups, is_alone=is_alone)
+
+
+def _check_known(config: DictConfig, resolved: Mapping[str, Any], groups: Collection[str], *, is_alone: bool) -> None:
+    """Try what declares that it may be tried: data that read nothing when built, a model that needs no memory."""
+    if _is_known(resolved["data"], "tells"):
+        build(resolved["data"])  # its constructor judges its numbers
+        if "trainer" in groups and not is_alone:
+            _check_ranks(resolved)
+    if "callback" in groups and not is_alone:  # a recorded run has its best
+        check_modes(_watching(resolved), resolved["model"].get("metrics"))
+    if "model" in groups and _is_known(resolved["model"], "is_imaginable"):
+        _check_optimizer(resolved)
+        names = _check_model(config, resolved)
+        if "callback" in groups:
+            _check_monitors(resolved, names)
 
 
 def _check_presence(resolved: Mapping[str, Any], groups: Collection[str]) -> None:
@@ -127,10 +91,31 @@ def _check_presence(resolved: Mapping[str, Any], groups: Collection[str]) -> Non
                 )
 
 
+def _is_known(node: Mapping[str, Any], declaration: str) -> bool:
+    """Whether the class or function of a node declares that it may be tried before compute."""
+    return getattr(resolve(node["_target_"]), declaration, False) is not False
+
+
+def _refuse_untaken(config: DictConfig, typed: Iterable[str]) -> None:
+    """Raise where an optimizer or a schedule was chosen and the model takes none: it would be recorded and not used."""
+    keys = {word.lstrip("+").partition("=")[0]: word for word in typed}
+    for group in untaken(config):
+        said = next((word for key, word in keys.items() if re.split(r"[.@]", key)[0] == group), None)
+        if said is None and is_default(config[group], group):
+            continue
+        model = str(config.model.get("_target_")).rpartition(".")[2]
+        raise ValueError(
+            f"{said or f'{group} (as the experiment sets it)'}: {model} makes its own {group} and takes none: set what "
+            f"it takes, model.KEY=..., or write `{group}: ${{{group}}}` into its YAML where its constructor has one"
+        )
+
+
 def _calls(resolved: Mapping[str, Any], groups: Collection[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for group in GROUPS:
         if group in groups:
-            yield from calls(resolved[group], group)
+            node = resolved[group]
+            facts = facts_beside(node) if group == "data" else {}
+            yield from calls({key: value for key, value in node.items() if key not in facts}, group)
 
 
 def _check_hardware(trainer: Mapping[str, Any], *, is_here: bool, is_alone: bool) -> None:
@@ -153,9 +138,13 @@ def _other_option(group: str, key: str) -> str | None:
     """Return a hint where another option of `group` takes an argument whose name is near `key`."""
     for path in sorted((CONF / group).glob("*.yaml")):
         option = OmegaConf.to_container(OmegaConf.load(path))
-        if not isinstance(option, dict) or "_target_" not in option:
+        if not isinstance(option, dict) or "${" in option.get("_target_", "${"):
             continue
-        near = get_close_matches(key, inspect.signature(resolve(option["_target_"])).parameters, n=1)
+        try:
+            takes = inspect.signature(resolve(option["_target_"])).parameters
+        except ValueError:  # it needs what is not installed, or is of another person
+            continue
+        near = get_close_matches(key, takes, n=1)
         if near:
             return f"did you mean {group}={path.stem} {group}.{near[0]}?"
     return None
