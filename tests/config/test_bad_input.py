@@ -31,7 +31,6 @@ BEFORE_COMPUTE = {  # arguments: what the line names
     "a callback to remove that is not there": (["~callback.progres"], ["~callback.progres", "--cfg job"]),
     "wrong type at the top": (["seed=many"], ["seed=many"]),
     "wrong type of a flag": (["test=perhaps"], ["test=perhaps"]),
-    "wrong type of a list": (["tags=one"], ["tags=one"]),
     "wrong type in a group": (["trainer.max_epochs=ten"], ["trainer.max_epochs='ten'", "int"]),
     "wrong type of a number": (["optimizer.lr=fast"], ["optimizer.lr='fast'", "float"]),
     "unknown argument, nested": (["model.net.outpust=3"], ["model.net.outpust=3", "did you mean outputs?"]),
