@@ -25,6 +25,8 @@ def main(cfg: DictConfig) -> None:
     from src.config.build import build
     from src.config.plain import plain
     from src.fit.contract import follow
+    from src.fit.replay import steady
+    from src.fit.stage import lacking
     from src.fit.trainer import alone
     from src.run.folder import checkpoints
     from src.run.quiet import quiet
@@ -37,8 +39,10 @@ def main(cfg: DictConfig) -> None:
     paths = checkpoints(folder, cfg.checkpoint)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     with quiet():
-        model, data = build(config["model"]), build(config["data"])
+        model, data = build(config["model"]), steady(build(config["data"]), seed=cfg.seed)
         follow(data, config)
+        if reason := lacking(model, data, cfg.split):
+            raise ValueError(f"split={cfg.split}: {reason}: there is nothing to score")
         unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
         trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
         rows = evaluate(model, data, trainer, paths, split=cfg.split)

@@ -79,7 +79,6 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
 
     from src.command.check import check
     from src.config.build import build
-    from src.command.check import check
     from src.config.plain import fill, plain
     from src.fit.contract import follow
     from src.run.pretrained import start_from

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.config.schema import Train
 from src.fit.rank import with_others
 from src.sweep.job import once, pruners
 
@@ -34,6 +35,8 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.plain import plain
     from src.config.recorded import recorded
     from src.fit.contract import follow
+    from src.fit.life import accompany
+    from src.fit.replay import steady
     from src.run.continuation import taken_up
     from src.run.environment import environment_kept
     from src.run.folder import shown
@@ -79,9 +82,12 @@ def main(cfg: DictConfig) -> float | None:
         weights = config["model"].get("weights")
         if weights and checkpoint is None:
             start_from(model.net, weights)
-        tests = cfg.test and "test" in getattr(data, "splits", ("test",))  # temperature has no test split
+        steady(data, seed=cfg.seed)
+        tests = cfg.test and has_test(model, data)
         start = None if checkpoint is None else str(checkpoint)
-        with together(trainer, {"config": config, "checkpoint": start, "test": tests}):
+        judged = {"monitor": cfg.monitor, "is_required": is_required(cfg), "is_resumed": is_resumed}
+        accompany(trainer, seed=cfg.seed, record=record, **judged)
+        with together(trainer, {"config": config, "checkpoint": start, "test": tests, "judged": judged}):
             train(model, data, trainer, record=record, monitor=cfg.monitor, mode=config["mode"], checkpoint=checkpoint)
             if tests and "pruned" not in record.fields:
                 test(model, data, trainer, record=record)
@@ -90,6 +96,25 @@ def main(cfg: DictConfig) -> float | None:
         others = any(not word.startswith(("rerun=", "data_dir=", "tags=")) for word in hydra.overrides.task)
         say_whether_equal(Path(cfg.rerun), folder, record, is_other=others)
     return record.fields["best"]["value"]
+
+
+def has_test(model: "lightning.LightningModule", data: "lightning.LightningDataModule") -> bool:
+    """Whether the run can end with a test; say where it cannot."""
+    from src.fit.stage import lacking
+
+    reason = lacking(model, data, "test")
+    if reason:
+        log.info("no test: %s", reason)
+    return reason is None
+
+
+def is_required(cfg: DictConfig) -> bool:
+    """Whether the run is to be judged by its monitor: somebody named it, or a search goes by it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    words = HydraConfig.get().overrides.task
+    is_typed = any(word.lstrip("+").startswith("monitor=") for word in words)
+    return is_typed or bool(cfg.get("search")) or cfg.monitor != Train.monitor
 
 
 def say_whether_equal(original: Path, folder: Path, record: "Record", *, is_other: bool) -> None:
@@ -145,7 +170,7 @@ def train(
     trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
     best: dict[str, Any] = {"metric": monitor, "mode": mode, "value": None, "epoch": None, "checkpoint": None}
     kept = trainer.checkpoint_callback
-    if isinstance(kept, Checkpoint) and kept.best_value is not None:
+    if isinstance(kept, Checkpoint) and kept.best_path.exists():
         where = kept.best_path.resolve().relative_to(record.path.parent.resolve())
         best |= {"value": kept.best_value, "epoch": kept.best_epoch, "checkpoint": str(where)}
     elif monitor in trainer.callback_metrics:  # none kept: the weights as they are

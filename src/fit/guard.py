@@ -1,6 +1,9 @@
 """Stops a run at its first loss that is not finite, before the weights take harm."""
 
+import inspect
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NoReturn
 
@@ -9,8 +12,8 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.utils import get_total_norm
 
-from src.data.batches import Batches
-from src.model.supervised import Supervised
+from src.fit.contract import Batched, Folded, offers
+from src.fit.leaves import tensors
 from src.strategy.exchange import gathered, highest
 
 EVERY_N_STEPS = 50  # on a GPU, where each look makes the host wait for the device
@@ -50,7 +53,7 @@ class Guard(lightning.Callback):
         is_fused = all(group.get("fused") for optimizer in trainer.optimizers for group in optimizer.param_groups)
         is_scaled = getattr(trainer.precision_plugin, "scaler", None) is not None  # it sets found_inf itself
         loader = trainer.train_dataloader
-        if not is_fused or is_scaled or not isinstance(loader, Batches):
+        if not is_fused or is_scaled or not offers(loader, Batched):
             self._every = 1
         self._sum, self._is_bad, self._bad = (torch.zeros((), device=device) for _ in range(3))
         for optimizer in trainer.optimizers if self._every > 1 else ():
@@ -116,7 +119,7 @@ class Guard(lightning.Callback):
         """Raise DivergenceError; the first of the last `bad` batches is the one to name."""
         batch, batch_idx, loader = self._batch, self._batch_idx + 1 - bad, trainer.train_dataloader
         step = self._steps[-bad]
-        if bad > 1 and isinstance(loader, Batches):
+        if bad > 1 and offers(loader, Batched):
             loader.start = batch_idx
             batch = next(iter(loader))
         where = f"step {step + 1}, batch {batch_idx} of epoch {trainer.current_epoch}, both from 0"
@@ -135,29 +138,56 @@ def _of_all(found: str | None) -> str | None:
 def culprit(module: lightning.LightningModule, batch: Any, batch_idx: int) -> str | None:
     """What is not finite first: the weights, the batch, or a layer's output when the training step runs again.
 
-    None where all is finite. The step runs in any case: other processes may wait in it.
+    None where all is finite. The step runs in any case, as other processes may wait in it, but where it would take the
+    update that is not to be.
     """
     already = None
     if name := bad_weights(module):
         already = f"{name} is not finite already"
-    elif any(isinstance(part, Tensor) and not part.isfinite().all() for part in batch):
+    elif any(not part.isfinite().all() for part in tensors(batch)):
         already = "the batch itself is not finite"
+    replayed = bad_layer(module, batch, batch_idx) if module.automatic_optimization else None
+    return already or replayed
+
+
+def bad_layer(module: lightning.LightningModule, batch: Any, batch_idx: int) -> str | None:
+    """Run the training step again, and return the name of the first layer whose output is not finite, or None."""
     found: list[str] = []
 
     def look(name: str, layer: nn.Module, inputs: Any, output: Any) -> None:  # the layer may be a replica
-        if not found and isinstance(output, Tensor) and not output.isfinite().all():
+        if not found and any(not part.isfinite().all() for part in tensors(output)):
             found.append(f"{name} ({type(layer).__name__}) is the first layer whose output is not finite")
 
     module.train()  # a validation may be about to begin
-    if isinstance(module, Supervised):
+    if offers(module, Folded):
         module.unfold()
     layers = [(name, layer) for name, layer in module.named_modules() if name]
     handles = [layer.register_forward_hook(partial(look, name)) for name, layer in layers]
-    with torch.no_grad():
-        module.training_step(batch, batch_idx)
-    for handle in handles:
-        handle.remove()
-    return already or (found[0] if found else None)
+    try:
+        with torch.no_grad(), silent(module):
+            module.training_step(*arguments(module, batch, batch_idx))
+    except Exception as error:  # which the run has not met: the words are about the loss
+        found.append(f"the step run again fails with {type(error).__name__}")
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else None
+
+
+def arguments(module: lightning.LightningModule, batch: Any, batch_idx: int) -> list[Any]:
+    """Return what the module's training step takes: the batch, and its number where it asks for that."""
+    return [batch, batch_idx][: len(inspect.signature(module.training_step).parameters)]
+
+
+@contextmanager
+def silent(module: lightning.LightningModule) -> Iterator[None]:
+    """Let the module log nothing in the block: a step that is run again has logged before."""
+    nothing: Any = lambda *arguments, **settings: None  # noqa: E731
+    vars(module).update(log=nothing, log_dict=nothing)
+    try:
+        yield
+    finally:
+        del module.log, module.log_dict
 
 
 def bad_weights(module: nn.Module) -> str | None:

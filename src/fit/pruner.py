@@ -1,6 +1,7 @@
 """Ends a run that does worse than the others of its search."""
 
 import logging
+import math
 from collections.abc import Callable
 
 import lightning
@@ -35,6 +36,11 @@ class Pruner(lightning.Callback):
         """Report, and end what is hopeless."""
         if trainer.sanity_checking or not trainer.is_global_zero or trainer.should_stop:
             return
+        if self.monitor not in trainer.callback_metrics:
+            raise ValueError(
+                f"search.pruner judges by monitor={self.monitor}, which {type(pl_module).__name__} does not log: set "
+                f"monitor= to one of {', '.join(trainer.callback_metrics)}, or search.pruner=null"
+            )
         number, score = validations(trainer), trainer.callback_metrics[self.monitor].item()
         is_hopeless = self.report(number, score)
         if is_hopeless and trainer.world_size == 1 and not is_last(trainer):
@@ -47,6 +53,8 @@ def validations(trainer: lightning.Trainer) -> int:
     """How many validations there were, those before the run was resumed among them."""
     batches = trainer.fit_loop.epoch_loop.batch_progress.current.completed
     every = trainer.val_check_batch or 1
+    if math.isinf(trainer.num_training_batches) or math.isinf(every):  # a stream, validated at its ends
+        return trainer.current_epoch + 1
     return int((trainer.current_epoch * trainer.num_training_batches + batches) // every)
 
 

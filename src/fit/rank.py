@@ -84,7 +84,13 @@ def work(meeting: "Meeting", *, rank: int) -> None:
 
 
 def train(
-    *, config: dict[str, Any], checkpoint: str | None, test: bool, threads: int, arrive: Callable[[], None]
+    *,
+    config: dict[str, Any],
+    checkpoint: str | None,
+    test: bool,
+    threads: int,
+    judged: dict[str, Any],
+    arrive: Callable[[], None],
 ) -> None:
     """Build and run what rank 0 does, whose weights the strategy brings; call `arrive` in between."""
     import lightning
@@ -92,6 +98,8 @@ def train(
 
     from src.config.build import build
     from src.fit.contract import follow
+    from src.fit.life import accompany
+    from src.fit.replay import steady
     from src.run.quiet import quiet
 
     for name in ("lightning.pytorch", "lightning.fabric"):  # as in conf/hydra/job_logging
@@ -101,6 +109,8 @@ def train(
     with quiet():
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
         follow(data, config, trains=True)
+        steady(data, seed=config["seed"])
+        accompany(trainer, seed=config["seed"], **judged)
         arrive()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
         if test:

@@ -6,8 +6,8 @@ from typing import Any
 
 import lightning
 
-from src.data.batches import Batches
-from src.data.module import Data
+from src.fit.contract import Batched, Fingerprinted, offers
+from src.fit.leaves import samples
 from src.model.share import lr_factor
 from src.run.record import Record
 
@@ -24,6 +24,7 @@ class Recorder(lightning.Callback):
         self._resumed_s = 0.0
         self._first_step: int | None = None
         self._calls = 0  # of this epoch, before this start of the run
+        self._is_counted = True
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the number of parameters, and what the data is."""
@@ -43,7 +44,9 @@ class Recorder(lightning.Callback):
         if trainer.world_size > 1 and trainer.is_global_zero:
             self.record.update(processes=sharing(trainer, pl_module))
         self._first_step = trainer.global_step
-        self._calls = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        self._is_counted = offers(trainer.train_dataloader, Batched)
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
+        self._calls = done if trainer.fit_loop.restarted_mid_epoch else 0
         self._resumed_s = time.monotonic()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -51,6 +54,13 @@ class Recorder(lightning.Callback):
         if trainer.current_epoch:
             self._update(trainer)
         self._resumed_s = time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Count the samples of a loader that cannot say how many its batches have."""
+        if not self._is_counted:
+            self.samples += samples(batch) * trainer.world_size
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock: the speed is that of training."""
@@ -65,11 +75,10 @@ class Recorder(lightning.Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock and count the epoch's samples."""
         self.seconds += time.monotonic() - self._resumed_s
-        calls, before = trainer.fit_loop.epoch_loop.batch_progress.current.completed, self._calls
+        done, before = trainer.fit_loop.epoch_loop.batch_progress.current.completed, self._calls
         loader = trainer.train_dataloader
-        assert loader is not None
-        batches = calls - before
-        self.samples += min(batches * loader.batch_size, len(loader.sampler))
+        if offers(loader, Batched):
+            self.samples += sum(map(loader.size, range(before, done)))
         self._calls = 0
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -83,7 +92,7 @@ class Recorder(lightning.Callback):
 
     def _fingerprint(self, trainer: lightning.Trainer) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it
-        if isinstance(data, Data) and trainer.is_global_zero:
+        if offers(data, Fingerprinted) and trainer.is_global_zero:
             self.record.update(data_fingerprint=data.fingerprints())
 
     def _update(self, trainer: lightning.Trainer) -> None:
@@ -97,12 +106,13 @@ class Recorder(lightning.Callback):
 def sharing(trainer: lightning.Trainer, module: lightning.LightningModule) -> dict[str, Any]:
     """Say in one line, and return, how several processes share the work: the batches and the learning rate."""
     loader, scale_lr = trainer.train_dataloader, getattr(module, "scale_lr", "none")
-    ranks, rate = trainer.world_size, trainer.optimizers[0].defaults.get("lr")
+    ranks, rate = trainer.world_size, next((optimizer.defaults.get("lr") for optimizer in trainer.optimizers), None)
     found: dict[str, Any] = {"number": ranks, "lr_factor": lr_factor(scale_lr, ranks)}
-    batches = "a loader that is not ours decides who gets what"
-    if isinstance(loader, Batches):
+    batches = "each has its part of the samples, in batches of the loader's own size"
+    if offers(loader, Batched):
         found["effective_batch"] = loader.batch_size * trainer.accumulate_grad_batches
-        share = f"{loader.share}" + (f" or {loader.share + 1}" if loader.batch_size % ranks else "")
+        part = loader.batch_size // ranks
+        share = f"{part} or {part + 1}" if loader.batch_size % ranks else f"{part}"
         batches = f"{share} samples of each batch of {loader.batch_size}, effective batch {found['effective_batch']}"
     log.info("%d processes: %s; learning rate %s (optimizer.scale_lr=%s)", ranks, batches, rate, scale_lr)
     return found

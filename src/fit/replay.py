@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 States = dict[str, Any]
+SETUP = 1 << 31  # in the place of an epoch's number
 
 
 def random_states() -> States:
@@ -86,6 +87,21 @@ def _put(states: tuple[Any, ...]) -> None:
     torch.set_rng_state(states[0])
     np.random.set_state(states[1])
     random.setstate(states[2])
+
+
+def steady(data: lightning.LightningDataModule, *, seed: int) -> lightning.LightningDataModule:
+    """Return `data`, whose `setup` draws the same numbers whenever it is called.
+
+    A split that is drawn anew in each `setup` is then one split, in training, test and evaluation.
+    """
+    given = data.setup
+
+    def setup(stage: str) -> None:
+        with Streams(seed, SETUP):
+            given(stage)
+
+    data.setup = setup  # type: ignore[method-assign]
+    return data
 
 
 class Seeded(CombinedLoader):

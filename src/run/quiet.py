@@ -16,7 +16,6 @@ HARMLESS = (
     r"The image decoding .* capabilities of TorchVision",  # twice as fast as Pillow, which takes over what it refuses
     r"You're resuming from a checkpoint that ended before the epoch ended",  # src.fit.loops places the loader
     r"Glyph .* missing from font",  # a letter that a picture's font lacks is a box
-    r"It is recommended to use `self.log\(.*sync_dist=True",  # of several processes the meters gather what they score
 )
 
 

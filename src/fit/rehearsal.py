@@ -1,0 +1,114 @@
+"""Whether the score that a run is judged by will be logged: asked of one validation batch, and again after an epoch."""
+
+import copy
+import logging
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+import lightning
+from lightning.pytorch.callbacks import EarlyStopping
+
+from src.fit.contract import Scored, offers, overrides
+from src.fit.replay import random_states, set_random_states
+
+log = logging.getLogger(__name__)
+
+VALIDATION = re.compile(r"val|eval|dev|held", re.IGNORECASE)  # in the name of a score that training does not log
+
+
+class Rehearsal(lightning.Callback):
+    """Looks for `monitor` in what a copy of the module logs on one validation batch, before a fit's first epoch.
+
+    The copy takes its changes along: metrics, buffers and generators are as they were. Where the score is not found,
+    one that `is_required` (somebody typed it, or a search goes by it) ends the run before its first step; another is a
+    line after the first epoch, and the last checkpoint is the best. A module that says what it logs was asked before.
+    """
+
+    def __init__(self, *, monitor: str, is_required: bool, is_resumed: bool = False):
+        self.monitor = monitor
+        self.is_required = is_required
+        self.is_resumed = is_resumed
+        self._is_asked = False
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Rehearse, in one process that starts anew; raises ValueError for a score that will not be there."""
+        self._is_asked = self.is_resumed or offers(pl_module, Scored)
+        if self._is_asked or trainer.world_size > 1:
+            return
+        names = rehearsed(trainer, pl_module)
+        if names is None:
+            return
+        if self.is_required:
+            self._check("", self.monitor, names, pl_module)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning's own, undeclared
+            if isinstance(callback, EarlyStopping):
+                self._check("callback.early_stopping.", callback.monitor, names, pl_module)
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Look again, after the first epoch alone."""
+        asked, self._is_asked = self._is_asked, True
+        names = list(trainer.callback_metrics)
+        if asked or self.monitor in names:
+            return
+        if self.is_required:
+            raise ValueError(_missing("", self.monitor, names, pl_module))
+        log.info("%s: until then the last checkpoint is the best", _missing("", self.monitor, names, pl_module))
+
+    def _check(self, start: str, monitor: str, names: Collection[str], module: lightning.LightningModule) -> None:
+        if monitor not in names and VALIDATION.search(monitor):  # else training may log it
+            raise ValueError(_missing(start, monitor, names, module))
+
+
+def _missing(start: str, monitor: str, names: Collection[str], module: lightning.LightningModule) -> str:
+    near = get_close_matches(monitor, names, n=1) or [name for name in names if VALIDATION.search(name)] or list(names)
+    logged = f"it logs {', '.join(names)}: set {start}monitor={near[0]}" if names else "it logs nothing: call self.log"
+    return f"{start}monitor={monitor}: {type(module).__name__} does not log it; {logged}"
+
+
+def rehearsed(trainer: lightning.Trainer, module: lightning.LightningModule) -> list[str] | None:
+    """Return the names of what `module` logs on one validation batch; None where that cannot be tried.
+
+    Nothing of `module` and of the generators changes.
+    """
+    data: Any = trainer.datamodule  # type: ignore[attr-defined]  # Lightning's own, undeclared
+    has_loader = overrides(data, lightning.LightningDataModule, "val_dataloader")
+    if not has_loader or not overrides(module, lightning.LightningModule, "validation_step") or _is_off(trainer):
+        return None
+    states = random_states()
+    try:
+        stage = _stage(trainer, module)
+        stage.validate(copy.deepcopy(module), datamodule=_set_up(data), verbose=False)
+        return list(stage.callback_metrics)
+    except Exception as error:  # whatever a module does that a copy of it cannot: the run itself will show it
+        reason = (str(error).splitlines() or [""])[0][:200]
+        log.info("what %s logs is seen after an epoch: %s: %s", type(module).__name__, type(error).__name__, reason)
+        return None
+    finally:
+        set_random_states(states)
+
+
+def _is_off(trainer: lightning.Trainer) -> bool:
+    return not trainer.limit_val_batches or bool(trainer.fast_dev_run)  # type: ignore[attr-defined]
+
+
+def _stage(trainer: lightning.Trainer, module: lightning.LightningModule) -> lightning.Trainer:
+    """Return a Trainer for one batch on the module's device, which writes nothing."""
+    device = module.device
+    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    return lightning.Trainer(
+        accelerator="cpu" if device.type == "cpu" else "gpu",
+        devices=1 if device.index is None else [device.index],
+        precision=trainer.precision,
+        limit_val_batches=1,
+        **off,  # type: ignore[arg-type]
+    )
+
+
+def _set_up(data: lightning.LightningDataModule) -> lightning.LightningDataModule:
+    """Return data that are set up for the fit already, as data that need no more of it."""
+    served: Any = copy.copy(data)
+    served.prepare_data = lambda: None
+    served.setup = served.teardown = lambda stage: None
+    return served
