@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.hash import config_hash
     from src.config.plain import plain
     from src.config.recorded import recorded
-    from src.fit.contract import follow
+    from src.fit.contract import Imaginable, follow, offers
     from src.fit.life import accompany
     from src.fit.replay import steady
     from src.run.continuation import taken_up
@@ -80,7 +80,7 @@ def main(cfg: DictConfig) -> float | None:
         follow(data, config, trains=True)
         trainer.callbacks += pruners(record, monitor=cfg.monitor)
         weights = config["model"].get("weights")
-        if weights and checkpoint is None:
+        if weights and checkpoint is None and offers(model, Imaginable):  # else it is an argument of somebody's own
             start_from(model.net, weights)
         steady(data, seed=cfg.seed)
         tests = cfg.test and has_test(model, data)

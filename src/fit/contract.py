@@ -25,6 +25,13 @@ class Net(Protocol):
 
 
 @runtime_checkable
+class Imaginable(Net, Protocol):
+    """A model that follows from its config: tried on zeros before compute, its net started from model.weights."""
+
+    is_imaginable: bool
+
+
+@runtime_checkable
 class Parallel(Net, Protocol):
     """A model that calls its net through `runner`, where a strategy has set one: trainer.strategy=dp."""
 

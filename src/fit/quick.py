@@ -5,6 +5,7 @@ Import it through `src.fit.verified`, which has it only for the versions of Ligh
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 import lightning
@@ -36,6 +37,7 @@ HOOKS = (
     "on_train_batch_end",
 )
 NOTHING = nullcontext()
+Wrap = Callable[[Any, Any], Any]
 # What Lightning lets a module replace of a step, and a plain step does itself.
 OPTIMIZATION = ("optimizer_step", "optimizer_zero_grad", "backward", "configure_gradient_clipping", "lr_scheduler_step")
 # What `log` keeps beside a sum.
@@ -248,18 +250,23 @@ def after_each_epoch(trainer: lightning.Trainer, act: Callable[[], None]) -> Non
     loop.on_advance_end = on_advance_end  # type: ignore[method-assign]
 
 
-def wrap_loaders(trainer: lightning.Trainer, wrap: Callable[[Any, Any], Any]) -> None:
-    """Let a fit iterate `wrap(loaders, mode)` of what it is given; the hooks of the data and the module stay theirs."""
-    source: Any = trainer.fit_loop._data_source
-    given = source.dataloader
+def wrap_loaders(trainer: lightning.Trainer, *, train: Wrap, val: Wrap) -> None:
+    """Let a fit iterate `train(loaders, mode)` and `val(loaders, mode)` of what it is given.
 
-    def dataloader() -> Any:
-        loaders = given()
-        if isinstance(loaders, CombinedLoader):
-            return wrap(loaders.iterables, loaders._mode)
-        return wrap(loaders, "max_size_cycle")  # Lightning's own choice
+    The hooks of the data and the module stay theirs.
+    """
+    training, validation = trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop
+    for loop, wrap, mode in ((training, train, "max_size_cycle"), (validation, val, "sequential")):
+        source: Any = loop._data_source  # type: ignore[attr-defined]
+        source.dataloader = partial(_wrapped, source.dataloader, wrap, mode)
 
-    source.dataloader = dataloader
+
+def _wrapped(given: Callable[[], Any], wrap: Wrap, mode: str) -> Any:
+    """Return the wrapped loaders; `mode` is Lightning's own choice where they have none."""
+    loaders = given()
+    if isinstance(loaders, CombinedLoader):
+        return wrap(loaders.iterables, loaders._mode)
+    return wrap(loaders, mode)
 
 
 def go_on(trainer: lightning.Trainer, *, is_between_epochs: bool) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 States = dict[str, Any]
-SETUP = 1 << 31  # in the place of an epoch's number
+SETUP, VALIDATION = 1 << 31, 1 << 30  # in the place of an epoch's number, and added to it
 
 
 def random_states() -> States:
@@ -190,7 +190,7 @@ class Replay(lightning.Callback):
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Take the place of the loaders that the fit is about to ask for."""
         if stage == "fit" and (way := quick()):
-            way.wrap_loaders(trainer, partial(self._seeded, trainer))
+            way.wrap_loaders(trainer, train=partial(self._seeded, trainer), val=partial(self._validating, trainer))
 
     def on_load_checkpoint(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]
@@ -244,3 +244,13 @@ class Replay(lightning.Callback):
         self._loader.start = self._saved.get("batches", 0)
         self._loader.streams_at_start = self._saved.get("streams")
         return self._loader
+
+    def _validating(self, trainer: lightning.Trainer, loaders: Any, mode: str) -> Any:
+        """Let a validation draw nothing from the streams of training, however its loaders start their workers."""
+        if not loaders or any(
+            offers(loader, Batched) for loader in (loaders, *(loaders if isinstance(loaders, list) else ()))
+        ):
+            return loaders
+        progress: Any = trainer.fit_loop.epoch_progress
+        epoch = lambda: VALIDATION + progress.current.processed  # noqa: E731
+        return Seeded(loaders, mode, seed=self.seed, rank=trainer.global_rank, epoch=epoch)
