@@ -25,6 +25,8 @@ class Embeddings(lightning.Callback):
     Labels come with them, and the images where the samples are images and the data give them in order.
     """
 
+    changes_no_result = True
+
     def __init__(self, *, samples: int = 500):
         self.samples = samples
         self._heard: Tensor | None = None

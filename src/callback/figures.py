@@ -15,6 +15,8 @@ class Figures(lightning.Callback):
     `monitor` and `mode` say which point of the curves is the best, `test` whether the run ends with the test.
     """
 
+    changes_no_result = True
+
     def __init__(self, folder: str, *, monitor: str, mode: str = "min", test: bool = True):
         self.folder = Path(folder)
         self.monitor = monitor

@@ -26,6 +26,8 @@ class Graph(lightning.Callback):
     called with for the first batch.
     """
 
+    changes_no_result = True
+
     def __init__(self) -> None:
         self._is_drawn = False
 

@@ -10,6 +10,8 @@ from src.callback.event_file import writer
 class Histograms(lightning.Callback):
     """Writes a histogram of every parameter and of its gradient, of the first step of every `every_n_epochs`."""
 
+    changes_no_result = True
+
     def __init__(self, *, every_n_epochs: int = 1):
         if every_n_epochs < 1:
             raise ValueError(f"callback.histograms.every_n_epochs={every_n_epochs}: set at least 1")

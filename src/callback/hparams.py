@@ -23,6 +23,8 @@ class HParams(lightning.Callback):
     before one asks for more. `test` says whether the run ends with the test.
     """
 
+    changes_no_result = True
+
     def __init__(self, folder: str, *, test: bool = True):
         self.folder = Path(folder)
         self.test = test

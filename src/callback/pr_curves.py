@@ -17,6 +17,8 @@ class PRCurves(lightning.Callback):
     Of two classes, the curve is that of the second.
     """
 
+    changes_no_result = True
+
     def __init__(self, folder: str, *, classes: int = 20):
         self.path = Path(folder) / "test.csv"
         self.classes = classes

@@ -37,6 +37,8 @@ class Predictions(lightning.Callback):
     Where several processes share the work, the first one writes what all of them say.
     """
 
+    changes_no_result = True
+
     def __init__(self, folder: str, *, mistakes: int = 25):
         self.folder = Path(folder)
         self.mistakes = mistakes

@@ -24,6 +24,8 @@ class Samples(lightning.Callback):
     Of data that do not give their samples in order it is the images of the first batch alone.
     """
 
+    changes_no_result = True
+
     def __init__(self, *, samples: int = 32):
         self.samples = samples
         self._is_shown = False

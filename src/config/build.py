@@ -52,5 +52,6 @@ def _built(node: Any) -> Any:
     if "_target_" not in node:
         return values
     call = resolve(values.pop("_target_"))
+    values.pop("_changes_no_result_", None)  # said to src.config.hash
     is_partial = values.pop("_partial_", False)
     return partial(call, **values) if is_partial else call(**values)

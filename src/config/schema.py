@@ -11,7 +11,6 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from src.config.hash import config_hash
 from src.config.meant import unknown
 from src.config.own import own_conf
 
@@ -20,32 +19,37 @@ CONF = next((path for path in _PLACES if path.is_dir()), _PLACES[1])
 Group = dict[str, Any]
 
 
+SAME = {"changes_no_result": True}  # of a key at the top: src.config.hash leaves it out
+
+
 @dataclass
 class Train:
     """A training run: the groups that compose it, and what is said once for all of them."""
 
-    task: Group = field(default_factory=dict)  # what follows from data.task: the LightningModule, its loss, its outputs
+    task: Group = field(
+        default_factory=dict, metadata=SAME
+    )  # what follows from data.task: the LightningModule, its loss, its outputs
     model: Group = field(default_factory=dict)
     data: Group = field(default_factory=dict)
     optimizer: Group = field(default_factory=dict)
     scheduler: Group = field(default_factory=dict)
     trainer: Group = field(default_factory=dict)
     callback: Group = field(default_factory=dict)
-    logger: Group = field(default_factory=dict)
-    search: Group = field(default_factory=dict)  # with -m: a space, and how trials are chosen from it
-    expect: Group = field(default_factory=dict)  # what an experiment's figure is and should be
-    needs: Group = field(default_factory=dict)  # keys to be the run folders of other experiments, for src.reproduce
+    logger: Group = field(default_factory=dict, metadata=SAME)
+    search: Group = field(default_factory=dict, metadata=SAME)  # with -m: a space, and how trials are chosen
+    expect: Group = field(default_factory=dict, metadata=SAME)  # what an experiment's figure is and should be
+    needs: Group = field(default_factory=dict, metadata=SAME)  # keys to be runs of other experiments: src.reproduce
     seed: int = 0
-    data_dir: str = "data"
+    data_dir: str = field(default="data", metadata=SAME)
     monitor: str = "val/loss"  # what the best checkpoint is best in, and what `main` returns
     mode: str | None = None  # min or max; null: as the metric asks for
-    test: bool = True  # score the best checkpoint on the test split at the end
-    tags: list[str] = field(default_factory=list)
-    sweep: str = ""  # the name of the folder a multirun goes to
-    retry_failed: bool = False  # a sweep's jobs that failed before are run again
-    fail_fast: bool = False  # a sweep ends at the first job that fails
-    run: str | None = None  # the run folder; filled in when it is claimed
-    rerun: str | None = None  # the run folder that this one repeats
+    test: bool = field(default=True, metadata=SAME)  # score the best checkpoint on the test split at the end
+    tags: list[str] = field(default_factory=list, metadata=SAME)
+    sweep: str = field(default="", metadata=SAME)  # the name of the folder a multirun goes to
+    retry_failed: bool = field(default=False, metadata=SAME)  # a sweep's jobs that failed before are run again
+    fail_fast: bool = field(default=False, metadata=SAME)  # a sweep ends at the first job that fails
+    run: str | None = field(default=None, metadata=SAME)  # the run folder; filled in when it is claimed
+    rerun: str | None = field(default=None, metadata=SAME)  # the run folder that this one repeats
 
 
 @dataclass
@@ -165,6 +169,11 @@ def open_groups(schema: type) -> DictConfig:
     return config
 
 
+def unchanging(schema: type) -> set[str]:
+    """Return the keys at the top of a schema that change no run's result."""
+    return {entry.name for entry in fields(schema) if entry.metadata.get("changes_no_result")}
+
+
 def check_top(config: DictConfig, schema: type) -> None:
     """Raise ValueError for a key at the top that `schema` does not have, as `+key=` lets through."""
     known = [entry.name for entry in fields(schema)]
@@ -174,6 +183,7 @@ def check_top(config: DictConfig, schema: type) -> None:
 
 
 def _job_folder(*, _root_: DictConfig) -> str:
+    from src.config.hash import config_hash  # which asks this schema
     from src.config.plain import plain
 
     job = OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])

@@ -20,7 +20,7 @@ def check_call(
     none of the target's. Types are judged where the annotation consists of plain ones.
     """
     parameters = {name: p for name, p in inspect.signature(target).parameters.items() if name != "self"}
-    given = {key: value for key, value in node.items() if key not in ("_target_", "_partial_")}
+    given = {key: value for key, value in node.items() if key not in ("_target_", "_partial_", "_changes_no_result_")}
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     names = [name for name, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     title = f"{target.__module__}.{target.__qualname__}"

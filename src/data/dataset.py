@@ -55,3 +55,7 @@ def dataset(
         return build  # type: ignore[return-value]
 
     return decorate
+
+
+# Where files are, how many read them and what is kept of them; what a picture's axes are called.
+dataset.changes_no_result = ("data_dir", "workers", "cache", "axes")  # type: ignore[attr-defined]

@@ -34,6 +34,8 @@ class Checkpoint(RunsLast):
     (empty) Checkpoint after all other callbacks, so that what they hold is in the file. NaN is never better.
     """
 
+    changes_no_result = ("folder", "every_n_steps", "every_minutes")
+
     def __init__(
         self,
         folder: str,

@@ -34,6 +34,8 @@ class Guard(lightning.Callback):
     work, a bad loss in one of them stops them all, with its words.
     """
 
+    changes_no_result = True
+
     def __init__(self, *, every_n_steps: int | None = None):
         if every_n_steps is not None and every_n_steps < 1:
             raise ValueError(

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 class ProgressBar(lightning.Callback):
     """Shows the epoch's progress and the metrics, redrawn every `refresh_s` seconds at most."""
 
+    changes_no_result = True
+
     def __init__(self, *, refresh_s: float = 0.2):
         self.refresh_s = refresh_s
         self.console = Console(stderr=True)

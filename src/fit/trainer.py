@@ -25,6 +25,16 @@ class Trainer(lightning.Trainer):
     says so where a fit starts.
     """
 
+    changes_no_result = (
+        "callbacks",  # they say for themselves
+        "logger",
+        "default_root_dir",
+        "enable_progress_bar",
+        "enable_model_summary",
+        "profiler",
+        "log_every_n_steps",
+    )
+
     def __init__(self, *, channels_last: bool = False, compile: str | None = None, **settings: Any):
         if compile is not None:
             check_compiler(compile)

@@ -10,7 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from src.config.compose import compose
-from src.config.hash import IRRELEVANT
+from src.config.hash import telling
 from src.config.schema import options
 from src.run.folder import shown
 from src.run.record import read
@@ -64,18 +64,18 @@ def _composed(words: list[str]) -> DictConfig:
 
 def _plain(config: DictConfig) -> dict[str, Any]:
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return OmegaConf.to_container(own, resolve=False)  # type: ignore[return-value]
+    return telling(OmegaConf.to_container(own, resolve=False))  # type: ignore[arg-type]
 
 
-def _changed(node: Mapping[str, Any], default: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    """Return the parts of `node` that are not so in `default`, without what does not change a result."""
+def _changed(node: Mapping[str, Any], default: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parts of `node` that are not so in `default`."""
     found: dict[str, Any] = {}
     for key, value in node.items():
-        where, other = f"{path}{key}", default.get(key, MISSING)
-        if where in IRRELEVANT or value == other:
+        other = default.get(key, MISSING)
+        if value == other:
             continue
         both = isinstance(value, dict) and isinstance(other, dict)
-        if part := _changed(value, other, f"{where}.") if both else value:
+        if part := _changed(value, other) if both else value:
             found[key] = part
         elif not both:
             found[key] = value

@@ -11,6 +11,8 @@ from src.strategy.launcher import own_environment, own_launcher
 class DDP(DDPStrategy):
     """Lightning's DDP, started by our launcher; a rank that does not answer for `timeout_s` ends the run."""
 
+    changes_no_result = ("timeout_s",)
+
     def __init__(
         self,
         *,

@@ -19,6 +19,8 @@ class FSDP(FSDPStrategy):
     Checkpoints hold the whole weights under the plain net's names, so that every command takes them.
     """
 
+    changes_no_result = ("timeout_s",)
+
     def __init__(self, *, min_parameters: int = 1_000_000, cpu_offload: bool = False, timeout_s: float = 1800.0):
         if not torch.cuda.is_available():
             raise ValueError(

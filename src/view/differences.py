@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from src.config.hash import IRRELEVANT
+from src.config.hash import telling
 from src.config.renamed import renamed
 
 Settings = dict[str, Any]  # path in the config, optimizer.lr, to a number, a string or None
@@ -24,7 +24,7 @@ def settings(text: str) -> Settings:
     """
     found: Settings = {}
     for group in re.split(r"^(?=\w)", text, flags=re.MULTILINE):
-        if group.strip() and group.partition(":")[0] not in IRRELEVANT:
+        if group.strip():
             found.update(_group(group))
     return found
 
@@ -44,11 +44,11 @@ def _group(text: str) -> Settings:
         raise ValueError(" ".join(str(error).split())) from error
     if not isinstance(node, dict):
         raise ValueError("no mapping")
-    return dict(_leaves(renamed(node)))
+    return dict(_leaves(telling(renamed(node))))
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if path in IRRELEVANT or path.endswith("._partial_"):
+    if path.endswith("._partial_"):
         return
     if isinstance(node, dict) and node:
         for key, value in node.items():
