@@ -5,7 +5,8 @@ Shapes: C channels, H height, W width.
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Sequence
 from contextlib import suppress
 
 import torch
@@ -18,7 +19,8 @@ from src.data.read.readable import readable
 from src.data.transform.prepare import from_pil, orientation, upright
 
 GREYED = (".jpg", ".jpeg", ".png")  # what torchvision makes grey
-TELLING = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")  # chunks of a PNG that may say which side is up
+PNG = b"\x89PNG\r\n\x1a\n"
+TELLING = frozenset((b"eXIf", b"tEXt", b"zTXt", b"iTXt"))  # chunks of a PNG that may say which side is up
 
 
 class Files:
@@ -60,14 +62,20 @@ def decoded(path: str | os.PathLike[str], *, channels: int) -> Tensor:
 
 
 def _decoded_fast(name: str, channels: int) -> Tensor | None:
-    """Return what torchvision makes of a file; None where that is nothing, or not what was asked for."""
+    """Return what torchvision makes of a JPEG, PNG or WebP; None where that is nothing, or not what was asked for."""
     mode = ImageReadMode.GRAY if channels == 1 else ImageReadMode.RGB
     with suppress(RuntimeError, ValueError, OSError):
         with open(name, "rb", buffering=0) as file:  # torchvision's own reader takes no name that is not UTF-8
             data = bytearray(file.read())
+        is_png = data.startswith(PNG)
+        if not is_png and not data.startswith(b"\xff\xd8") and data[8:12] != b"WEBP":
+            return None  # of a GIF it would decode every frame
+        kinds = _chunks(data) if is_png else []
+        if is_png and not kinds:
+            return None
         data_P = torch.frombuffer(data, dtype=torch.uint8)
         image_CHW = _checked(decode_image(data_P, mode=mode), channels)
-        if not _may_turn(data):
+        if not _may_turn(data, kinds):
             return image_CHW
         try:
             with Image.open(name) as image:
@@ -85,19 +93,23 @@ def _checked(image_CHW: Tensor, channels: int) -> Tensor:
     return image_CHW
 
 
-def _may_turn(data: bytearray) -> bool:
-    """Return whether a JPEG, PNG or WebP holds metadata, which may say that it lies on its side."""
+def _may_turn(data: bytearray, kinds: Sequence[bytes]) -> bool:
+    """Return whether a JPEG, a WebP or a PNG with chunks of these `kinds` holds metadata, which may say how it lies."""
+    if kinds:
+        return not TELLING.isdisjoint(kinds)
     if data.startswith(b"\xff\xd8"):
         return b"\xff\xe1" in data[: data.find(b"\xff\xda")]  # before the first scan
-    if data.startswith(b"\x89PNG"):
-        return any(kind in TELLING for kind in _chunks(data))
-    return data[8:16] == b"WEBPVP8X" and bool(data[20] & 0b1100)  # EXIF or XMP
+    return data[12:16] == b"VP8X" and bool(data[20] & 0b1100)  # EXIF or XMP
 
 
-def _chunks(data: bytearray) -> Iterator[bytes]:
-    """Yield what the chunks of a PNG are, in order."""
-    place = 8
-    while place + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, place)
-        yield kind
-        place += length + 12
+def _chunks(data: bytearray) -> list[bytes]:
+    """Return what the chunks of a PNG are, in order; nothing where one is damaged, of which torchvision would crash."""
+    view, place, kinds = memoryview(data), len(PNG), list[bytes]()
+    while place + 12 <= len(view) and b"IEND" not in kinds[-1:]:
+        length, kind = struct.unpack_from(">I4s", view, place)
+        end = place + 8 + length
+        if end + 4 > len(view) or zlib.crc32(view[place + 4 : end]) != struct.unpack_from(">I", view, end)[0]:
+            return []
+        kinds.append(kind)
+        place = end + 4
+    return kinds if b"IEND" in kinds else []
