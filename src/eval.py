@@ -9,7 +9,7 @@ from omegaconf import DictConfig
 
 from src.command.entry import command
 from src.run.cell import cell, text
-from src.run.write import whole
+from src.run.write import check_writable, whole
 
 if TYPE_CHECKING:
     import lightning
@@ -46,8 +46,11 @@ def main(cfg: DictConfig) -> None:
         unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
         trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
         rows = evaluate(model, data, trainer, paths, split=cfg.split)
-    store(folder / "eval.csv", rows)
     table(list(rows[0]), (list(row.values()) for row in rows))
+    place = Path(cfg.out or folder)
+    check_writable(place)
+    place.mkdir(parents=True, exist_ok=True)
+    store(place / "eval.csv", rows)
 
 
 def evaluate(

@@ -52,6 +52,7 @@ def main(cfg: DictConfig) -> None:
     """Picture what each method shows of each layer and image; what cannot be is one line, and the rest is done."""
     from src.config.plain import plain
     from src.run.quiet import quiet
+    from src.run.write import check_writable
 
     config = plain(cfg)
     if not (cfg.out or cfg.run):
@@ -59,6 +60,7 @@ def main(cfg: DictConfig) -> None:
     if cfg.n is not None and cfg.n < 1:
         raise ValueError(f"n={cfg.n}: how many channels, at least 1, or null for all")
     folder = Path(cfg.out or cfg.run) / "figures"
+    check_writable(folder)
 
     def picture(view: View) -> None:
         view = view._replace(layer=chosen_layer(subject.net, view, subject.shape))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig
 
 from src.command.entry import command, each
-from src.run.write import whole
+from src.run.write import check_writable, whole
 
 if TYPE_CHECKING:
     import torch
@@ -51,6 +51,7 @@ def main(cfg: DictConfig) -> None:
             hint = f"did you mean {near[0]}? " if near else ""
             raise ValueError(f"format={name}: no such format: {hint}(choose from {', '.join(FORMATS)})")
     folder = Path(cfg.out or cfg.run) / "export"
+    check_writable(folder)
 
     def write(name: str) -> None:
         path, difference = export(net, x_B, output_BK, folder=folder, format=name, about=about)

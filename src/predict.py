@@ -3,7 +3,9 @@
 Shapes: B batch, K classes, C channels, H height, W width.
 """
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -48,11 +50,13 @@ def main(cfg: DictConfig) -> None:
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
     from src.run.trained import restore
+    from src.run.write import check_writable
 
     config = plain(cfg)
     if cfg.top_k < 1:
         raise ValueError(f"top_k={cfg.top_k}: how many classes to list, at least 1")
     folder = Path(cfg.out or cfg.run)
+    check_writable(folder / "predictions")
     model: Any
     data: Any
     with quiet():
@@ -216,9 +220,15 @@ def picture(path: Path, shown: Sequence[Labelled], *, data: "Data", title: str) 
 
 
 def file_name(source: str, *, n: int | None) -> str:
-    """Return the name of the files for an input, without unusual characters: that of a split, a file or a pattern."""
-    words = [re.sub(r"\W+", "_", text).strip("_") for text in (Path(source).resolve().stem, source)]
+    """Return the name of the files for an input, without unusual characters: that of a split, a file or a pattern.
+
+    What lies elsewhere than in the current folder, or has an ending, is told from others by a hash of its path.
+    """
+    path = Path(source).resolve()
+    words = [re.sub(r"\W+", "_", text).strip("_") for text in (path.stem, source)]
     name = next(filter(None, words), "files")
+    if path.parent != Path.cwd() or path.suffix:
+        name += f"_{hashlib.sha256(os.fsencode(path)).hexdigest()[:6]}"
     return f"input_{name}" if n is None else f"input_{name}_{n}"
 
 

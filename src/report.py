@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from src.command.entry import command
-from src.run.write import write
+from src.run.write import check_writable, write
 
 if TYPE_CHECKING:
     from src.view.average import Row
@@ -24,13 +24,13 @@ def main(cfg: DictConfig) -> None:
 
     check_top(cfg, Report)
     folder = find("last") if cfg.run == "last" else Path(cfg.run)
-    report(folder, tags=list(cfg.tags), fold=list(cfg.fold), latex=cfg.latex)
+    report(folder, tags=list(cfg.tags), fold=list(cfg.fold), latex=cfg.latex, out=Path(cfg.out or folder))
 
 
-def report(folder: Path, *, tags: Collection[str], fold: Collection[str], latex: bool) -> None:
+def report(folder: Path, *, tags: Collection[str], fold: Collection[str], latex: bool, out: Path) -> None:
     """Compare the runs in `folder` that have all of `tags`; what is in `fold` may differ within a row.
 
-    On screen, and as table.md, table.csv, index.html and, where asked for, table.tex in its folder `report`.
+    On screen, and as table.md, table.csv, index.html and, where asked for, table.tex in `report` of the folder `out`.
     """
     from src.view import average as folding
     from src.view import table as tables
@@ -51,7 +51,7 @@ def report(folder: Path, *, tags: Collection[str], fold: Collection[str], latex:
     }
     if latex:
         files["table.tex"] = tables.latex(table)
-    store(folder / "report", files)
+    store(out / "report", files)
 
 
 def unfinished(rows: Sequence["Row"]) -> Iterator[str]:
@@ -75,7 +75,8 @@ def show(table: "Table", lines: Sequence[str]) -> None:
 
 def store(folder: Path, files: dict[str, str]) -> None:
     """Write the files and print where they are; each is there in full or as it was."""
-    folder.mkdir(exist_ok=True)
+    check_writable(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         write(folder / name, text)
     print(f"report: {folder}/{', '.join(files)}")

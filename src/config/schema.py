@@ -58,6 +58,7 @@ class Eval(Train):
 
     checkpoint: str = "best"
     split: str = "test"
+    out: str | None = None  # the folder that eval.csv goes to; null: the run folder
 
 
 @dataclass
@@ -68,6 +69,7 @@ class Report:
     tags: list[str] = field(default_factory=list)  # only the runs that have all of these
     fold: list[str] = field(default_factory=lambda: ["seed", "data.fold"])  # keys whose values share a row
     latex: bool = False  # a LaTeX table too
+    out: str | None = None  # the folder that `report` goes to; null: that of `run`
 
 
 @dataclass

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import escape
 from pathlib import Path
+from tempfile import TemporaryFile
 
 ENDING = ".part"  # of the names of files that are not whole yet
 
@@ -38,6 +39,16 @@ def write(path: Path, content: str | bytes | memoryview, *, synced: bool = True)
     raw = content.encode(errors="surrogateescape") if isinstance(content, str) else content
     with whole(path, synced=synced) as part:
         part.write_bytes(raw)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ValueError where no file can be put into a folder, or into the one that it would be made in."""
+    there = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), Path())
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise ValueError(f"nothing can be written to {there} ({error.strerror}): out=DIR writes elsewhere") from error
 
 
 def forget_killed(path: Path) -> None:
