@@ -54,7 +54,7 @@ def command(
                     raise ValueError(f"{os.getcwd()}: Hydra would replace the ${{...}} in its name: rename this folder")
                 register()
                 hide_plugins(sys.argv)
-                find_own_conf()
+                find_own_conf(sys.argv[1:])
                 sys.argv[1:] = typed(sys.argv[1:])
                 if name == "train" and (folder := requeued_run(sys.argv)):
                     sys.argv[1:] = [quoted(f"run={folder}")]

@@ -188,13 +188,16 @@ def test_config_dir_names_another(lab: Path, stranger: Command) -> None:
         ("recorded", "the framework"),
     ],
 )
-@pytest.mark.parametrize("words", [(), ("--help",), ("--config-dir", "conf")], ids=str)
+@pytest.mark.parametrize("words", [(), ("--help",), ("--config-dir", "conf"), ("hydra.searchpath",)], ids=str)
 def test_a_name_in_both_is_one_line(
     name: str, other: object, words: tuple[str, ...], lab: Path, stranger: Command
 ) -> None:
     path = lab / "conf" / f"{name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("_target_: lab.tutorial.LitMNISTLike\n")
+    if "searchpath" in str(words):
+        (lab / "conf").rename(lab / "elsewhere")
+        path, words = Path("elsewhere", f"{name}.yaml"), ("hydra.searchpath=[file://elsewhere]",)
     error = stranger("train", *words).error
     assert f"{path}: {name} stands in " in error
     assert str(other) in error
