@@ -257,7 +257,7 @@ def wrap_loaders(trainer: lightning.Trainer, *, train: Wrap, val: Wrap) -> None:
     """
     training, validation = trainer.fit_loop, trainer.fit_loop.epoch_loop.val_loop
     for loop, wrap, mode in ((training, train, "max_size_cycle"), (validation, val, "sequential")):
-        source: Any = loop._data_source  # type: ignore[attr-defined]
+        source: Any = loop._data_source
         source.dataloader = partial(_wrapped, source.dataloader, wrap, mode)
 
 

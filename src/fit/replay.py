@@ -120,16 +120,13 @@ class Seeded(CombinedLoader):
         self.marks: dict[int, list[Any]] = {}
         self.before: dict[int, dict[str, Any]] = {}
         self._number = 0
+        self._is_stateful = False
         self._streams = Streams(seed, rank, 0)
-
-    @property
-    def is_stateful(self) -> bool:
-        """Whether every loader can go on amid an epoch by itself."""
-        return all(offers(loader, Stateful) for loader in self.flattened)
 
     def __iter__(self) -> "Seeded":
         """Start the epoch, and drop what a resumed one has had."""
         epoch, start, started_s = self.epoch(), self.start, time.monotonic()
+        self._is_stateful = bool(self.flattened) and all(offers(loader, Stateful) for loader in self.flattened)
         self._streams, self.marks, self.before, self.start, self._number = Streams(*self.key, epoch), {}, {}, 0, 0
         for loader in self.flattened:
             _seed(loader, *self.key, epoch)
@@ -148,7 +145,7 @@ class Seeded(CombinedLoader):
     def __next__(self) -> Any:
         """Return Lightning's (batch, its number, its loader's number)."""
         number = self._number
-        if self.is_stateful and self.flattened:
+        if self._is_stateful:
             states = [loader.state_dict() for loader in self.flattened]
             self.before[number] = {"loaders": states, "streams": self._streams.states()}
             self.before.pop(number - 2, None)
@@ -247,9 +244,8 @@ class Replay(lightning.Callback):
 
     def _validating(self, trainer: lightning.Trainer, loaders: Any, mode: str) -> Any:
         """Let a validation draw nothing from the streams of training, however its loaders start their workers."""
-        if not loaders or any(
-            offers(loader, Batched) for loader in (loaders, *(loaders if isinstance(loaders, list) else ()))
-        ):
+        each = loaders if isinstance(loaders, list) else [loaders]
+        if not each or any(offers(loader, Batched) for loader in each):
             return loaders
         progress: Any = trainer.fit_loop.epoch_progress
         epoch = lambda: VALIDATION + progress.current.processed  # noqa: E731
