@@ -130,11 +130,11 @@ class Seeded(CombinedLoader):
         self._streams, self.marks, self.before, self.start, self._number = Streams(*self.key, epoch), {}, {}, 0, 0
         for loader in self.flattened:
             _seed(loader, *self.key, epoch)
+        with self._streams:
+            super().__iter__()
         if self.streams_at_start is not None:  # stateful loaders are there already
             self._streams.go_on(self.streams_at_start)
             self._number, self.streams_at_start, start = start, None, 0
-        with self._streams:
-            super().__iter__()
         for _ in range(start):
             next(self)
         if start:
@@ -209,7 +209,8 @@ class Replay(lightning.Callback):
         if self._loader is None:
             return
         done = trainer.fit_loop.epoch_loop.batch_progress
-        number = 0 if done.is_last_batch else done.current.completed
+        is_over = done.is_last_batch and done.current.ready == done.current.completed
+        number = 0 if is_over else done.current.completed
         checkpoint["replay"] = {"batches": number, "checksum": self._loader.marks.get(number - 1)}
         if number and trainer.world_size == 1 and (before := self._loader.before.get(number)):
             checkpoint["replay"]["streams"] = before["streams"]

@@ -1,7 +1,7 @@
 """Checkpoints as plain data: what torch.load with weights_only opens, whatever a module or a callback put in."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
@@ -39,8 +39,8 @@ def _plain(value: Any, path: str, *, describes: bool) -> Any:
         return {_plain(key, path, describes=True): part for key, part in found if part is not _NONE}
     if type(value) in PLAIN:
         return value
-    if isinstance(value, (list, tuple, set, frozenset)):
-        kind = list if isinstance(value, list) else tuple if isinstance(value, tuple) else set
+    if isinstance(value, (Sequence, set, frozenset)) and not isinstance(value, (str, bytes, bytearray)):
+        kind = tuple if isinstance(value, tuple) else set if isinstance(value, (set, frozenset)) else list
         parts = (_plain(part, f"{path}[{number}]", describes=describes) for number, part in enumerate(value))
         return kind(part for part in parts if part is not _NONE)
     return _simplified(value, path, describes=describes)

@@ -1,0 +1,122 @@
+"""The score that a run is judged by is looked for before the first epoch, and the look leaves no trace."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from torchmetrics import MaxMetric, MeanMetric
+
+from src.fit.rehearsal import Rehearsal, rehearsed
+from tests import toy
+
+
+class Counts(lightning.LightningModule):
+    """Logs a loss and a best-so-far, counts in a buffer, and draws from every generator while it validates."""
+
+    def __init__(self, name: str = "val_loss"):
+        super().__init__()
+        self.net, self.name = nn.Linear(4, 1), name
+        self.mean, self.best = MeanMetric(), MaxMetric()
+        self.register_buffer("validated", torch.zeros(()))
+
+    def training_step(self, batch: Tensor) -> Tensor:
+        loss = self.net(batch).square().mean()
+        self.log("train_loss", loss)
+        return loss
+
+    def validation_step(self, batch: Tensor) -> None:
+        self.validated += 1
+        self.mean(self.net(batch).mean() + torch.rand(()) + np.random.rand() + random.random())
+        self.log(self.name, self.mean)
+
+    def on_validation_epoch_end(self) -> None:
+        self.best(self.mean.compute())
+        self.log("val_best", self.best.compute())
+
+    def configure_optimizers(self) -> Any:
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+
+class Numbers(lightning.LightningDataModule):
+    """Forty rows of noise."""
+
+    def setup(self, stage: str) -> None:
+        self.rows = torch.randn(40, 4)
+
+    def train_dataloader(self) -> Any:
+        return DataLoader(self.rows, batch_size=10, shuffle=True)  # type: ignore[arg-type]
+
+    def val_dataloader(self) -> Any:
+        return DataLoader(self.rows, batch_size=10)  # type: ignore[arg-type]
+
+
+def fit(folder: Path, model: Counts, *callbacks: lightning.Callback) -> lightning.Trainer:
+    torch.manual_seed(0)
+    trainer = toy.trainer(folder, callbacks=list(callbacks))
+    trainer.fit(model, Numbers())
+    return trainer
+
+
+class Looks(lightning.Callback):
+    """Rehearses, and keeps what it found and what it changed."""
+
+    names: Any = None
+
+    def on_fit_start(self, trainer: Any, pl_module: Any) -> None:
+        before = {name: value.clone() for name, value in pl_module.state_dict().items()}
+        states = torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate()  # type: ignore[union-attr]
+        self.names = rehearsed(trainer, pl_module)
+        assert all(torch.equal(value, before[name]) for name, value in pl_module.state_dict().items())
+        assert pl_module.mean.update_count == pl_module.best.update_count == 0
+        assert torch.equal(states[0], torch.get_rng_state())
+        assert states[1] == np.random.get_state()[1].tolist()  # type: ignore[union-attr]
+        assert states[2] == random.getstate()
+        assert pl_module.trainer is trainer
+        assert trainer.datamodule.trainer is trainer
+
+
+def test_one_batch_tells_what_a_validation_logs_and_nothing_of_it_stays(tmp_path: Path) -> None:
+    looks = Looks()
+    fit(tmp_path, Counts(), looks)
+    assert set(looks.names) == {"val_loss", "val_best"}
+
+
+def test_a_score_that_was_typed_and_will_not_be_there_ends_the_run_before_its_first_step(tmp_path: Path) -> None:
+    steps: list[int] = []
+    each = toy.Each(lambda trainer, batch: steps.append(1))
+    with pytest.raises(ValueError, match=r"monitor=val_los: Counts does not log it; it logs val_loss.*=val_loss"):
+        fit(tmp_path, Counts(), each, Rehearsal(monitor="val_los", is_required=True))
+    assert not steps
+
+
+def test_one_that_training_logs_is_not_refused_and_one_that_nothing_logs_is_after_an_epoch(tmp_path: Path) -> None:
+    fit(tmp_path, Counts(), Rehearsal(monitor="train_loss", is_required=True))
+    with pytest.raises(ValueError, match="monitor=reward: Counts does not log it"):
+        fit(tmp_path, Counts(), Rehearsal(monitor="reward", is_required=True))
+
+
+def test_the_default_that_is_not_logged_is_one_line(tmp_path: Path, caplog: Any) -> None:
+    with caplog.at_level("INFO", logger="src.fit.rehearsal"):
+        fit(tmp_path, Counts(), Rehearsal(monitor="val/loss", is_required=False))
+    assert caplog.text.count("monitor=val/loss: Counts does not log it") == 1
+    assert "set monitor=val_loss" in caplog.text
+
+
+def test_an_early_stop_on_what_is_not_logged_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"callback\.early_stopping\.monitor=val/loss"):
+        fit(tmp_path, Counts(), EarlyStopping("val/loss"), Rehearsal(monitor="val/loss", is_required=False))
+
+
+def test_a_module_that_cannot_be_copied_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    class Uncopyable(Counts):
+        def __deepcopy__(self, memo: Any) -> Any:
+            raise TypeError("one of its kind")
+
+    assert fit(tmp_path, Uncopyable(), Rehearsal(monitor="val_loss", is_required=True)).global_step == 4
