@@ -49,7 +49,8 @@ def _searched(arguments: Sequence[str]) -> Iterator[Path]:
         if argument.startswith("hydra.searchpath="):
             with suppress(HydraException):  # which Hydra tells itself
                 places = OverridesParser.create().parse_override(argument).value()
-                yield from (Path(str(place).removeprefix("file://")) for place in places or ())
+                if isinstance(places, list):
+                    yield from (Path(str(place).removeprefix("file://")) for place in places)
 
 
 def _taken(name: Path) -> str | None:

@@ -135,6 +135,16 @@ def test_a_recorded_config_names_no_module_that_conf_does_not(
     assert not mark.exists()
 
 
+def test_a_run_of_own_code_is_opened_again_where_its_conf_is(stranger: Command, lab: Path) -> None:
+    ended = stranger("train", "model=linnerud", "data=linnerud", "trainer.max_epochs=1", "trainer.accelerator=cpu")
+    assert ended.code == 0, ended.err
+    assert stranger("eval", f"run={ended.run}", "split=val").code == 0
+    (lab / "conf").rename(lab / "configs")
+    error = stranger("eval", f"run={ended.run}", "split=val").error
+    assert "a run folder may only name modules of yours that a YAML of your own conf names" in error
+    assert stranger("eval", f"run={ended.run}", "split=val", "--config-dir=configs").code == 0
+
+
 def test_the_person_may_allow_the_module_or_say_it_again(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"ALLOWED_TARGETS=lab\.other"):
         check_recorded("lab.other.Net")
