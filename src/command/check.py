@@ -65,13 +65,15 @@ def _check_known(config: DictConfig, resolved: Mapping[str, Any], groups: Collec
         build(resolved["data"])  # its constructor judges its numbers
         if "trainer" in groups and not is_alone:
             _check_ranks(resolved)
-    if "callback" in groups and not is_alone:  # a recorded run has its best
-        check_modes(_watching(resolved), resolved["model"].get("metrics"))
     if "model" in groups and _is_known(resolved["model"], "is_imaginable"):
+        _check_facts(resolved["model"], resolved["data"])
         _check_optimizer(resolved)
+        _check_schedule(resolved["model"])
         names = _check_model(config, resolved)
         if "callback" in groups:
             _check_monitors(resolved, names)
+    if "callback" in groups and not is_alone:  # a recorded run has its best
+        check_modes(_watching(resolved), resolved["model"].get("metrics"))
 
 
 def _check_presence(resolved: Mapping[str, Any], groups: Collection[str]) -> None:
@@ -162,6 +164,34 @@ def _check_ranks(resolved: Mapping[str, Any]) -> None:
     ranks = devices * trainer.get("num_nodes", 1)
     if batch_size < ranks:
         raise ValueError(too_small(batch_size, ranks))
+
+
+def _check_facts(model: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Raise where a fact that was changed goes to a net that does not take it: it would be recorded, and not used."""
+    net = model.get("net")
+    if not isinstance(net, Mapping) or "_target_" not in net:
+        return
+    takes = inspect.signature(resolve(net["_target_"])).parameters
+    for key, fact in (("shape", data.get("shape")), ("outputs", model.get("outputs"))):
+        if key in net and key not in takes and net[key] != fact:
+            raise ValueError(f"model.net.{key}={net[key]}: {net['_target_']} takes no argument {key!r}: leave it out")
+
+
+def _check_schedule(model: Mapping[str, Any]) -> None:
+    """Let a schedule that the model makes judge its numbers on one parameter."""
+    import torch
+
+    from src.model.stepping import Stepping
+
+    target: Any = resolve(model["_target_"])
+    if "stepping" not in getattr(target, "owners", ()) or not model.get("scheduler"):
+        return
+    try:
+        optimizer = build(model["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
+        stepping = Stepping(interval=model.get("interval"), mode=model.get("mode"))
+        stepping.planned(build(model["scheduler"]), optimizer, steps=lambda: 1000)
+    except (ValueError, TypeError) as error:
+        raise ValueError(str(error) if str(error).startswith("scheduler.") else f"scheduler: {error}") from error
 
 
 def _check_optimizer(resolved: Mapping[str, Any]) -> None:

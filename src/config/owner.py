@@ -1,6 +1,7 @@
 """Settings that may be said one level above the part that owns them: `model.metrics`, which is the task's.
 
-A class lists the arguments that own settings in `owners`, and its constructor takes each as an object.
+A class lists the arguments that own settings in `owners`, and its constructor takes each as an object. What it lists
+in `told` under the name of an argument is left out where that part does not take it, such as a net's `shape`.
 """
 
 import inspect
@@ -51,6 +52,11 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, Any]]
 
 def _handed_on(node: dict[str, Any]) -> dict[str, Any]:
     target: Any = resolve(node["_target_"])
+    for name, facts in getattr(target, "told", {}).items():
+        part = node.get(name)
+        if isinstance(part, Mapping) and "_target_" in part:
+            takes_it = inspect.signature(resolve(part["_target_"])).parameters
+            node[name] = {key: value for key, value in part.items() if key not in facts or key in takes_it}
     owners = owned(target, node)
     own = inspect.signature(target).parameters if owners else {}
     for key in [key for key in node if key not in own and not key.startswith("_")]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -13,6 +14,7 @@ from src.config.direction import directed
 from src.config.schema import CONF
 
 RUN = {"model", "data", "trainer"}  # the groups that make a config a run's
+OF_MODEL = {"optimizer": "scale_lr", "scheduler": "interval"}  # it knows the processes, and takes the steps
 CHOSEN = ("optimizer", "scheduler")  # groups that a model takes by interpolation, or not at all
 
 
@@ -82,12 +84,12 @@ def _texts(config: DictConfig) -> Iterator[tuple[str, str]]:
 
 
 def _scaled(resolved: Any) -> dict[str, Any]:
-    """Return a config in which `optimizer.scale_lr` is the model's, which knows the number of processes."""
-    for node in (resolved, resolved.get("model")):
-        if isinstance(node, dict) and isinstance(optimizer := node.get("optimizer"), dict) and "scale_lr" in optimizer:
-            node["optimizer"] = {key: value for key, value in optimizer.items() if key != "scale_lr"}
+    """Return a config in which the model has what it alone can do of what is said of an optimizer or a schedule."""
+    for node, (group, key) in product((resolved, resolved.get("model")), OF_MODEL.items()):
+        if isinstance(node, dict) and isinstance(part := node.get(group), dict) and key in part:
+            node[group] = {name: value for name, value in part.items() if name != key}
             if "_target_" in node:
-                node["scale_lr"] = optimizer["scale_lr"]
+                node[key] = part[key]
     return resolved
 
 

@@ -32,7 +32,10 @@ def check_call(
     if not node.get("_partial_"):
         missing = [name for name in names if name not in given and parameters[name].default is inspect.Parameter.empty]
         if missing:
-            raise ValueError(f"{path}: {title} needs {', '.join(missing)}: set {path}.{missing[0]}=...")
+            cure = f"set {path}.{missing[0]}=..."
+            if missing[0] in ("params", "optimizer"):  # which there are only when a run begins
+                cure = f"set {path}._partial_=true, or write _partial_: true in its YAML"
+            raise ValueError(f"{path}: {title} needs {', '.join(missing)}: {cure}")
     hints = _hints(target)
     for key, value in given.items():
         if key in hints and not fits(value, hints[key]):

@@ -8,13 +8,13 @@ import torch
 from torch import nn
 from torch.utils.data.distributed import DistributedSampler
 
-from src.data.batches import Batches
+from src.model.loader import is_numbered
 
 
 def refuse_unshared(trainer: lightning.Trainer) -> None:
     """Raise ValueError where each of several processes would train on all of the data."""
     loader = trainer.train_dataloader
-    is_shared = isinstance(loader, Batches) or isinstance(getattr(loader, "sampler", None), DistributedSampler)
+    is_shared = is_numbered(loader) or isinstance(getattr(loader, "sampler", None), DistributedSampler)
     if trainer.world_size > 1 and not is_shared:
         raise ValueError(
             f"each of {trainer.world_size} processes would train on all of the data, whose loader is not ours: "
@@ -29,7 +29,7 @@ def refuse_lone_samples(net: nn.Module, trainer: lightning.Trainer, *, devices: 
     the processes that share it.
     """
     loader = trainer.train_dataloader
-    if not isinstance(loader, Batches) or any(isinstance(module, nn.SyncBatchNorm) for module in net.modules()):
+    if not is_numbered(loader) or any(isinstance(module, nn.SyncBatchNorm) for module in net.modules()):
         return
 
     def smallest_part(samples: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import lightning
 from torch import Tensor
 
-from src.data.batches import Batches
+from src.model.loader import is_numbered
 from src.model.meter import Meter
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ def publish(module: lightning.LightningModule, meter: Meter, *, split: str) -> M
 
 def check_count(meter: Meter, loader: object, *, split: str, batches: Sequence[float]) -> None:
     """Raise RuntimeError where not every sample of the `batches` that were asked for was counted, once."""
-    if not isinstance(loader, Batches):
+    if not is_numbered(loader):
         return
     expected, seen = sum(map(loader.size, range(int(sum(batches))))), meter.samples()
     if seen != expected:

@@ -13,17 +13,20 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from src.data.batches import Batch, Batches
+from src.data.batches import Batch
 from src.model.keys import keep_plain_keys
 from src.model.learns import EVERYTHING, Learns
+from src.model.loader import class_counts, is_numbered, pair
 from src.model.lone_samples import refuse_lone_samples, refuse_unshared
 from src.model.meter import Meter
 from src.model.schedule import total_steps
 from src.model.scores import Curve, check_count, publish, write
 from src.model.share import lr_factor, scale_rates, share_of_mean
+from src.model.stepping import ITS_OWN, Stepping
 from src.net.compiled import uncompile
 from src.strategy.exchange import gathered
 from src.task.class_weights import balanced
+from src.task.output import tensor
 from src.task.task import Task
 
 SPLITS = ("train", "val", "test")
@@ -33,8 +36,9 @@ GRAPHS = ("reduce-overhead", "max-autotune")  # the modes of torch.compile that 
 class Supervised(lightning.LightningModule):
     """Trains `net` to predict what `task` says, and scores it on each split as `split/loss` and `split/<metric>`.
 
-    `optimizer` is called with the parameters, `scheduler` with the optimizer and the total number of optimizer
-    `steps`. `learns` says what of the net does.
+    The net gives a tensor, or an object, a dict or a named tuple with `logits`. `optimizer` is called with the
+    parameters, `scheduler` with the optimizer and, where it takes them, the total number of optimizer `steps`;
+    `stepping` says when it steps. `learns` says what of the net does.
 
     `scale_lr` multiplies all rates, none, linear or sqrt, by the number of processes or its root: with linear, the
     optimizer's rate is the one that suits the part of a batch that one process has. Whatever the number of processes,
@@ -45,7 +49,9 @@ class Supervised(lightning.LightningModule):
     """
 
     is_imaginable = True  # on torch's meta device, with zeros for samples
-    owners = ("task", "learns")  # whose settings a config may state as the model's own
+    owners = ("task", "learns", "stepping")  # whose settings a config may state as the model's own
+    changes_no_result = ("monitor", "mode")  # which stand at the top of a config
+    told = {"net": ("shape", "outputs")}  # noqa: RUF012  # which a net may take or not
 
     def __init__(
         self,
@@ -55,6 +61,7 @@ class Supervised(lightning.LightningModule):
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., LRScheduler] | None = None,
         learns: Learns = EVERYTHING,
+        stepping: Stepping = ITS_OWN,
         scale_lr: str = "none",
     ):
         super().__init__()
@@ -65,6 +72,7 @@ class Supervised(lightning.LightningModule):
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.learns = learns
+        self.stepping = stepping
         self.scale_lr = scale_lr
         lr_factor(scale_lr, 1)  # refuses what is no choice
         self._frozen = learns.frozen(net)
@@ -98,11 +106,11 @@ class Supervised(lightning.LightningModule):
     def run_net(self, x_B: Tensor) -> Tensor:
         """Return what the net makes of a batch, on as many devices as there are."""
         if self.runner is not None:
-            return self.runner(x_B)
+            return tensor(self.runner(x_B))
         folded = self._frozen.folded
         if folded is not None and self.training:
-            return folded(x_B)
-        output_B = self.net(x_B)
+            return tensor(folded(x_B))
+        output_B = tensor(self.net(x_B))
         return output_B.clone() if self._is_graph else output_B  # the next call writes over a CUDA graph's outputs
 
     def unfold(self) -> None:
@@ -124,10 +132,10 @@ class Supervised(lightning.LightningModule):
 
     def _step(self, meter: Meter, batch: Batch, number: int) -> tuple[Tensor, Tensor]:
         """Return the batch's mean loss and its outputs; of a part of one, the loss that has the gradient's share."""
-        x_B, target_B = batch
+        x_B, target_B = pair(batch)
         output_B = self(x_B)
         loss = self.loss(output_B, self.task.target(target_B))
-        if self._ranks > 1 and isinstance(loader := self._loader(meter), Batches):
+        if self._ranks > 1 and is_numbered(loader := self._loader(meter)):
             count, samples = loader.count(number), loader.size(number)
             part = share_of_mean(loss, count=count, samples=samples, mass=self.task.mass(target_B))
             if count:
@@ -169,8 +177,9 @@ class Supervised(lightning.LightningModule):
         scale_rates(optimizer, self.scale_lr, ranks=self._ranks)
         if not self.scheduler:
             return optimizer
-        schedule = self.scheduler(optimizer, steps=total_steps(self.trainer))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        plan: Any = self.stepping.planned(self.scheduler, optimizer, steps=lambda: total_steps(self.trainer))
+        self.stepping.said(plan)
+        return {"optimizer": optimizer, "lr_scheduler": plan}
 
     def setup(self, stage: str) -> None:
         """Lay the net out as the Trainer wants it; share the scores."""
@@ -195,8 +204,7 @@ class Supervised(lightning.LightningModule):
         if self.global_rank:  # dropout draws other numbers in each process
             torch.manual_seed(torch.initial_seed() + self.global_rank)
         if self.task.class_weights == "balanced":
-            count_K = self.trainer.datamodule.class_counts()  # type: ignore[attr-defined]
-            self.task.weigh(balanced(count_K).to(self.device))
+            self.task.weigh(balanced(class_counts(self.trainer)).to(self.device))
 
     def on_train_start(self) -> None:
         """Freeze what is frozen; refuse a last batch of one sample where BatchNorm would have one value per channel."""
