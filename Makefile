@@ -13,10 +13,11 @@ test: .venv/ready  ## the tests, in a few minutes
 test-all: .venv/ready  ## with the slow ones
 	$(BIN)/python -m pytest -n auto -m "not soak" $(ARGS)
 
-check: .venv/ready  ## style and types
+check: .venv/ready  ## style, types and which room imports which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 bench: .venv/ready  ## speed and memory, as ratios against a bare PyTorch loop
 	$(BIN)/python -m tests.benchmarks $(ARGS)

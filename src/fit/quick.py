@@ -27,6 +27,7 @@ from src.data.batches import Batches
 from src.fit.contract import Batched, offers, overrides
 from src.fit.memory import freed_memory_kept
 from src.model.supervised import Supervised
+from src.strategy.launcher import Launcher
 
 HOOKS = (
     "on_train_batch_start",
@@ -57,6 +58,8 @@ def install(trainer: lightning.Trainer) -> None:
             return stage()
 
     trainer._run_stage = run_stage  # type: ignore[method-assign]
+    if isinstance(trainer.strategy.launcher, Launcher):  # Lightning's handler of SIGTERM broadcasts amid all else
+        trainer._signal_connector.register_signal_handlers = lambda: None
 
 
 class EpochLoop(_TrainingEpochLoop):
@@ -218,14 +221,14 @@ class within:  # noqa: N801  # a context manager, as a class a third of the time
     """Says for the time of a block which hook is running: `log` looks there for what it may do."""
 
     def __init__(self, trainer: lightning.Trainer, hook: str):
-        self.module, self.hook = trainer.lightning_module, hook
+        self.attributes, self.hook = vars(trainer.lightning_module), hook  # past nn.Module's search
 
     def __enter__(self) -> None:
-        self.before = self.module._current_fx_name
-        self.module._current_fx_name = self.hook
+        self.before = self.attributes["_current_fx_name"]
+        self.attributes["_current_fx_name"] = self.hook
 
     def __exit__(self, *error: object) -> None:
-        self.module._current_fx_name = self.before
+        self.attributes["_current_fx_name"] = self.before
 
 
 def _nothing(action_name: str) -> Any:

@@ -84,13 +84,6 @@ class Supervised(lightning.LightningModule):
         self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *task.metrics))
         keep_plain_keys(self)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Set an attribute; Lightning sets the name of its hook dozens of times a step, past nn.Module's search."""
-        if name == "_current_fx_name":
-            self.__dict__[name] = value
-        else:
-            super().__setattr__(name, value)
-
     def forward(self, x_B: Tensor) -> Tensor:
         """Return the net's outputs in the form the loss wants."""
         return self.task.output(self.run_net(x_B))

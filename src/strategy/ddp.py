@@ -1,10 +1,11 @@
 """One process per device, each with a copy of the net, whose gradients are averaged: PyTorch's DDP."""
 
 from datetime import timedelta
+from functools import cached_property
 
 from lightning.pytorch.strategies import DDPStrategy, StrategyRegistry
 
-from src.strategy.launcher import own_environment, own_launcher
+from src.strategy.launcher import Launcher, own_environment
 
 
 @StrategyRegistry.register("ddp", description="one process per device, gradients averaged", override=True)
@@ -34,5 +35,8 @@ class DDP(DDPStrategy):
         )
         self.timeout_s = timeout_s
 
-    def _configure_launcher(self) -> None:
-        self._launcher = own_launcher(self, timeout_s=self.timeout_s)
+    @cached_property
+    def launcher(self) -> Launcher:  # type: ignore[override]
+        """Ours, around the one that Lightning has made when it first asks."""
+        processes = {"num_processes": self.num_processes, "num_nodes": self.num_nodes}
+        return Launcher(super().launcher, **processes, timeout_s=self.timeout_s)

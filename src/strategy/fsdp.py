@@ -1,7 +1,7 @@
 """One process per GPU, each with a part of the weights, gradients and moments, for nets that do not fit on one."""
 
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from lightning.pytorch.strategies import FSDPStrategy
 from torch.distributed.fsdp.wrap import size_based_auto_wrap_policy
 
 from src.run.checkpoint_io import load
-from src.strategy.launcher import own_environment, own_launcher
+from src.strategy.launcher import Launcher, own_environment
 
 
 class FSDP(FSDPStrategy):
@@ -38,8 +38,11 @@ class FSDP(FSDPStrategy):
         )
         self.timeout_s = timeout_s
 
-    def _configure_launcher(self) -> None:
-        self._launcher = own_launcher(self, timeout_s=self.timeout_s)
+    @cached_property
+    def launcher(self) -> Launcher:  # type: ignore[override]
+        """Ours, around the one that Lightning has made when it first asks."""
+        processes = {"num_processes": self.num_processes, "num_nodes": self.num_nodes}
+        return Launcher(super().launcher, **processes, timeout_s=self.timeout_s)
 
     def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
         """Load a checkpoint that holds plain data and is what was written: Lightning's own way would run its code."""

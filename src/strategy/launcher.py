@@ -7,6 +7,7 @@ and kills this process when another dies.
 import logging
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,9 +18,6 @@ from typing import Any
 import lightning
 import torch
 from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
-from lightning.fabric.utilities.distributed import _set_num_threads_if_needed
-from lightning.pytorch.strategies import ParallelStrategy
-from lightning.pytorch.strategies.launchers.subprocess_script import _SubprocessScriptLauncher
 
 from src.strategy.meeting import JOIN_S, PAUSE_S, Meeting, RankError, is_echo
 from src.strategy.processes import Workers
@@ -41,28 +39,32 @@ def together(trainer: lightning.Trainer, job: dict[str, Any]) -> AbstractContext
     return nullcontext()
 
 
-class Launcher(_SubprocessScriptLauncher):
-    """Hands a job to the other ranks, which it starts where nothing else did; without one it is Lightning's launcher.
+class Launcher:
+    """Hands a job to the other ranks, which it starts where nothing else did; without one it is Lightning's, `theirs`.
 
     `timeout_s` is how long the process group waits for a rank; here it is only named in a message.
     """
 
-    def __init__(self, environment: ClusterEnvironment, num_processes: int, num_nodes: int, *, timeout_s: float):
-        super().__init__(environment, num_processes, num_nodes)
+    is_interactive_compatible = False
+
+    def __init__(self, theirs: Any, *, num_processes: int, num_nodes: int, timeout_s: float):
+        self.theirs = theirs
+        self.num_processes = num_processes
+        self.num_nodes = num_nodes
         self.timeout_s = timeout_s
         self._is_launched = False
 
-    def launch(
-        self, function: Callable[..., Any], *args: Any, trainer: lightning.Trainer | None = None, **kwargs: Any
-    ) -> Any:
+    def launch(self, function: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
         """Call `function` while a worker's death may interrupt it."""
-        if trainer is not None:  # Lightning's handler of SIGTERM broadcasts, amid whatever the others are at
-            trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         self._is_launched = True
         try:
-            return super().launch(function, *args, trainer=trainer, **kwargs)
+            return self.theirs.launch(function, *arguments, **settings)
         finally:
             self._is_launched = False
+
+    def kill(self, number: int) -> None:
+        """Send a signal to the processes that Lightning started."""
+        self.theirs.kill(number)
 
     @contextmanager
     def running(self, job: dict[str, Any]) -> Iterator[None]:
@@ -71,7 +73,7 @@ class Launcher(_SubprocessScriptLauncher):
         Afterwards they are gone, and so is the process group; the environment is left as it was set for them.
         """
         threads = torch.get_num_threads()
-        _set_num_threads_if_needed(self.num_processes)
+        _share_cores(self.num_processes)
         if ranks := outside():
             self._check(ranks)
         meeting = Meeting.joined(ranks) if ranks else Meeting.called()
@@ -159,11 +161,12 @@ def own_environment() -> ClusterEnvironment | None:
     return None if outside() else LightningEnvironment()
 
 
-def own_launcher(strategy: ParallelStrategy, *, timeout_s: float) -> Launcher:
-    """Return the launcher of a strategy that Lightning has given its environment."""
-    environment, processes = strategy.cluster_environment, strategy.num_processes  # type: ignore[attr-defined]
-    assert environment is not None
-    return Launcher(environment, processes, strategy.num_nodes, timeout_s=timeout_s)  # type: ignore[attr-defined]
+def _share_cores(processes: int) -> None:
+    """Compute in as many threads as there are cores for each process, as Lightning will; OMP_NUM_THREADS says else."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+        torch.set_num_threads(max(1, cores // processes))
+        os.environ["OMP_NUM_THREADS"] = str(torch.get_num_threads())
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from src.run.folder import shown
 from src.run.hold import HeldError, hold
 from src.run.record import Record, keep, read
 from src.sweep.grid import is_alone, is_grid
-from src.sweep.output import to_file
+from src.sweep.printed import to_file
 from src.view.jobs import ended, named
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from omegaconf import DictConfig
 from src.config.compose import compose
 from src.config.error import one_line
 from src.run.write import write
-from src.sweep.output import to_file
 from src.sweep.plugin import hide_plugins
+from src.sweep.printed import to_file
 
 
 @dataclass(frozen=True)
