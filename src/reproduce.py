@@ -4,19 +4,17 @@ import logging
 import os
 import re
 import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from shlex import quote
-from typing import IO
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.child import Child
 from src.run.write import write
 from src.sweep.experiment import Job, names, paths, plan
 from src.sweep.published import page
@@ -64,7 +62,7 @@ def run(jobs: Sequence[Job], *, at_once: int) -> dict[Job, str]:
             for job in _startable(waiting, running, at_once - len(running)):
                 waiting.remove(job)
                 running[job] = Process(job, threads=(os.cpu_count() or 1) // at_once if at_once > 1 else None)
-            for job in [job for job, process in running.items() if process.has_ended]:
+            for job in [job for job, process in running.items() if process.child.has_ended]:
                 if reason := running.pop(job).close():
                     failures[job] = reason
                 log.info("%d of %d  %s  %s", len(jobs) - len(waiting) - len(running), len(jobs), job.title, _end(job))
@@ -94,38 +92,26 @@ class Process:
 
     def __init__(self, job: Job, *, threads: int | None):
         self.job = job
-        self.output: IO[str] = tempfile.TemporaryFile("w+")  # noqa: SIM115  # a pipe would fill up and block
         new = [*job.given, *paths(job.needs), *paths([("hydra.run.dir", job)])]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(CODE), os.environ.get("PYTHONPATH", "")])}
+        environment = {"PYTHONPATH": os.pathsep.join([str(CODE), os.environ.get("PYTHONPATH", "")])}
         if threads:
             environment["OMP_NUM_THREADS"] = str(max(1, threads))
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "src.train", *([f"run={job.folder}"] if job.record else new)],
-            env=environment,
-            process_group=0,  # Ctrl-C reaches this command alone, which passes it on, once
-            stdout=subprocess.DEVNULL,
-            stderr=self.output,
-        )
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the process is over."""
-        return self.process.poll() is not None
+        words = [f"run={job.folder}"] if job.record else new
+        self.child = Child("src.train", *words, environment=environment, errors=True)
 
     def close(self) -> str | None:
         """Return why the process failed, in its own words where it found some; None where it did not."""
-        with self.output:
-            self.output.seek(0)
-            errors = [line.removeprefix("error: ") for line in self.output if line.startswith("error: ")]
-        if self.process.returncode == 0 and self.job.is_done:
+        lines = self.child.printed().splitlines()
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        self.child.end(None)
+        if self.child.code == 0 and self.job.is_done:
             return None
-        return errors[-1].strip() if errors else f"exit code {self.process.returncode}"
+        return errors[-1].strip() if errors else f"its process {self.child.fate()}"
 
     def interrupt(self) -> None:
         """Stop the process as Ctrl-C would, and wait until its run is recorded as interrupted."""
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait()
-        self.output.close()
+        self.child.signal(signal.SIGINT)
+        self.child.end(None)
 
 
 def called(cfg: DictConfig) -> str:

@@ -7,7 +7,6 @@ Hydra, no folder claimed, nothing written.
 import logging
 import os
 import sys
-import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from src.config.own import started_here
+from src.run.child import end_with_parent
 from src.strategy.ranks import outside
 
 if TYPE_CHECKING:  # torch takes seconds to import
@@ -25,7 +25,7 @@ HEARD_S = 20  # for rank 0 to hear why a rank ends, before torchrun or srun ends
 
 def main() -> None:
     """Work for the rank 0 that started this process, and no longer than that lives."""
-    threading.Thread(target=_end_with_rank_0, daemon=True).start()
+    end_with_parent(lambda: os._exit(1))
     from src.strategy.meeting import Meeting
 
     work(Meeting.joined(), rank=int(os.environ["RANK"]))
@@ -115,11 +115,6 @@ def train(
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
         if test:
             trainer.test(model, data, verbose=False)
-
-
-def _end_with_rank_0() -> None:
-    os.read(0, 1)  # which never writes: this is the end of the file, and of rank 0
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Child:
     def fate(self) -> str:
         """Say how a process that is over ended."""
         code = self._process.returncode
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
 
     def printed(self) -> str:
         """Return what was kept of what it has printed, until `end`."""

@@ -1,15 +1,12 @@
 """The processes of a run that rank 0 starts on its own machine: started, looked after, ended."""
 
 import os
-import signal
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import IO
+
+from src.run.child import Child
 
 PAUSE_S = 0.1
 END_S = 30  # for a worker to end by itself once rank 0 is done
@@ -17,34 +14,19 @@ LINES = 20  # of what a worker that died had printed
 
 
 class Workers:
-    """Processes `python -m src.fit.rank` of the ranks 1 to `number`, each in a session of its own.
-
-    Each ends when its standard input does, which is when this process does, however that ends: nothing else holds the
-    other end. What they print goes to files without a name, to be shown where one dies.
-    """
+    """Processes `python -m src.fit.rank` of the ranks 1 to `number`; what they print is shown where one dies."""
 
     def __init__(self, number: int):
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        self._printed: dict[int, IO[bytes]] = {}
         self._first: int | None = None  # the first that failed
         self._is_over = threading.Event()
-        for rank in range(1, number + 1):
-            self._start(rank)
+        self._processes = {rank: self._started(rank) for rank in range(1, number + 1)}
 
-    def _start(self, rank: int) -> None:
+    def _started(self, rank: int) -> Child:
         path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
         own = {"PYTHONPATH": path, "LOCAL_RANK": str(rank), "RANK": str(rank)}
         if "SLURM_PROCID" in os.environ:
             own["SLURM_PROCID"] = str(rank)
-        self._printed[rank] = printed = tempfile.TemporaryFile()  # noqa: SIM115  # `end` closes it
-        self._processes[rank] = subprocess.Popen(
-            [sys.executable, "-P", "-m", "src.fit.rank"],
-            env=os.environ | own,
-            stdin=subprocess.PIPE,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is rank 0's affair; a whole session can be killed
-        )
+        return Child("src.fit.rank", environment=own, output=True)
 
     def watch(self, alarm: Callable[[], None], *, patience_s: float) -> None:
         """Kill all workers as soon as one fails, and call `alarm` where the run is not over `patience_s` later."""
@@ -62,26 +44,22 @@ class Workers:
     def failed(self) -> int | None:
         """Return the rank of the first worker that failed, or None."""
         if self._first is None:
-            codes = {rank: process.poll() for rank, process in self._processes.items()}
+            codes = {rank: process.code for rank, process in self._processes.items()}
             self._first = next((rank for rank, code in codes.items() if code), None)
         return self._first
 
     def alive(self) -> list[int]:
         """The process ids of those that have not ended."""
-        return [process.pid for process in self._processes.values() if process.poll() is None]
+        return [process.pid for process in self._processes.values() if not process.has_ended]
 
     def epitaph(self, rank: int) -> str:
         """Say how a worker ended."""
         process = self._processes[rank]
-        code = process.returncode
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        return f"rank {rank} (process {process.pid}) {how}"
+        return f"rank {rank} (process {process.pid}) {process.fate()}"
 
     def last_words(self, rank: int) -> str:
         """Return the last lines that a worker printed."""
-        file = self._printed[rank]
-        file.seek(0)
-        return "\n".join(file.read().decode(errors="replace").splitlines()[-LINES:])
+        return "\n".join(self._processes[rank].printed().splitlines()[-LINES:])
 
     def end(self, *, at_once: bool) -> None:
         """Wait until all have ended, for a while where they may end by themselves; kill those that have not."""
@@ -90,13 +68,9 @@ class Workers:
             time.sleep(PAUSE_S / 10)
         self._is_over.set()
         self._kill()
-        for rank, process in self._processes.items():
-            process.wait()
-            with suppress(BrokenPipeError):
-                process.stdin.close()  # type: ignore[union-attr]  # a pipe
-            self._printed[rank].close()
+        for process in self._processes.values():
+            process.end(None)
 
     def _kill(self) -> None:
         for process in self._processes.values():
-            with suppress(ProcessLookupError, PermissionError):  # macOS: a zombie's group
-                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()

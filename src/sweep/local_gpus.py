@@ -3,17 +3,15 @@
 import os
 import pickle
 import signal
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import cloudpickle  # type: ignore[import-untyped]
 
+from src.run.child import Child
 from src.sweep.parallel import Parallel
 from src.sweep.worker import Job, Outcome, module_path
 
@@ -65,16 +63,16 @@ class LocalGpus(Parallel):
                 while waiting or running:
                     while waiting and free:
                         running.append(Process(waiting.popleft(), free.popleft(), Path(folder)))
-                    for process in [process for process in running if process.has_ended]:
+                    for process in [process for process in running if process.child.has_ended]:
                         running.remove(process)
                         free.append(process.gpu)
                         yield process.job, process.outcome()
                     time.sleep(0.02)
             finally:
                 for process in running:
-                    process.signal(signal.SIGINT)
+                    process.child.signal(signal.SIGINT)
                 for process in running:
-                    process.end()
+                    process.child.end(GRACE_S)
 
 
 class Process:
@@ -83,42 +81,17 @@ class Process:
     def __init__(self, job: Job, gpu: str | None, folder: Path):
         self.job, self.gpu, self.file = job, gpu, folder / f"{job.number}"
         self.file.write_bytes(cloudpickle.dumps(job))
-        environment = os.environ | {"PYTHONPATH": module_path()}
+        environment = {"PYTHONPATH": module_path()}
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "src.sweep.worker", str(self.file)],
-            env=environment,
-            stdin=subprocess.PIPE,  # which ends with this process, however that ends
-            process_group=0,  # Ctrl-C reaches the command alone, which passes it on, once
-        )
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the process is over."""
-        return self.process.poll() is not None
+        self.child = Child("src.sweep.worker", str(self.file), environment=environment)
 
     def outcome(self) -> Outcome:
         """Return what the process that has ended left."""
-        self.end()
-        code = self.process.returncode
-        if code == 0:
+        self.child.end(GRACE_S)
+        if self.child.code == 0:
             return pickle.loads(self.file.read_bytes())
-        return Outcome(
-            lost=f"its process was killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        )
-
-    def signal(self, number: int) -> None:
-        """Send a signal to the process, not to its children."""
-        self.process.send_signal(number)
-
-    def end(self) -> None:
-        """Wait until the process is over, for a minute at most; leave none of its children."""
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(GRACE_S)
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.communicate()
+        return Outcome(lost=f"its process {self.child.fate()}")
 
 
 def visible() -> list[str]:

@@ -8,7 +8,6 @@ import pickle
 import signal
 import sys
 import tempfile
-import threading
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from io import StringIO
@@ -22,6 +21,7 @@ from omegaconf import DictConfig
 
 from src.config.compose import compose
 from src.config.error import one_line
+from src.run.child import end_with_parent
 from src.run.write import write
 from src.sweep.plugin import hide_plugins
 from src.sweep.printed import to_file
@@ -116,11 +116,7 @@ def main(path: Path) -> None:
     """
     import cloudpickle  # type: ignore[import-untyped]  # it was there to pickle the job
 
-    def end_with_parent() -> None:
-        os.read(0, 1)  # not sys.stdin, whose lock Python would wait for at its end
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
+    end_with_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))
     outcome = pickle.loads(path.read_bytes())()
     write(path, cloudpickle.dumps(outcome))
 

@@ -81,7 +81,11 @@ def test_a_crash_costs_one_job(monkeypatch, tmp_path):
     found = {job.number: outcome for job, outcome in launcher(monkeypatch, slots=2).outcomes(jobs)}
     assert [bool(found[number].said) for number in range(5)] == [what == "end" for what in does]
     lost = {number: outcome.lost for number, outcome in found.items() if outcome.lost}
-    assert lost == {0: "its process was killed by SIGKILL", 2: "its process was killed by SIGSEGV", 3: "exit code 3"}
+    assert lost == {
+        0: "its process was killed by SIGKILL",
+        2: "its process was killed by SIGSEGV",
+        3: "its process ended with code 3",
+    }
 
 
 def ended(folder: Path, *numbers: int) -> bool:
