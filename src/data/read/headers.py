@@ -13,8 +13,8 @@ from typing import NamedTuple
 from PIL import Image
 
 from src.data.keep.content import remembered
+from src.data.read.folders import NAMED, listed, say_once
 from src.data.read.formats import extensions
-from src.data.read.layout import NAMED, listed, say_once
 from src.data.read.readable import readable
 
 GREY = ("1", "L", "LA", "La", "I", "I;16", "I;16B", "I;16L", "I;16N")  # modes of Pillow

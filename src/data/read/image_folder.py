@@ -13,8 +13,8 @@ from torch import Tensor
 
 from src.data.dataset import dataset
 from src.data.read.files import Files
+from src.data.read.folders import class_folders, split_folders
 from src.data.read.headers import Headers, headers
-from src.data.read.layout import class_folders, split_folders
 from src.data.read.pictures import Pictures
 
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}  # what torchvision's weights expect

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from src.data.read.folders import JUNK, listed, say_once
 from src.data.read.formats import extensions, is_image, is_other, missing
-from src.data.read.layout import JUNK, listed, say_once
 from src.data.read.readable import readable
 
 

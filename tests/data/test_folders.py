@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from src.data.read.folders import say_once
 from src.data.read.image_folder import image_folder
-from src.data.read.layout import say_once
 from tests.data.test_image_folder import folder_data
 
 SHAPES = (str.lower, str.upper, str.title)
