@@ -26,8 +26,8 @@ from src.model.stepping import ITS_OWN, Stepping
 from src.net.compiled import uncompile
 from src.strategy.exchange import gathered
 from src.task.class_weights import balanced
-from src.task.output import tensor
 from src.task.task import Task
+from src.task.tensor import tensor
 
 SPLITS = ("train", "val", "test")
 GRAPHS = ("reduce-overhead", "max-autotune")  # the modes of torch.compile that make CUDA graphs
