@@ -20,12 +20,12 @@ import torch
 from lightning.fabric.plugins.environments import ClusterEnvironment, LightningEnvironment
 
 from src.strategy.meeting import JOIN_S, PAUSE_S, Meeting, RankError, is_echo
-from src.strategy.processes import Workers
+from src.strategy.others import Others
 from src.strategy.ranks import Ranks, outside
 
 log = logging.getLogger(__name__)
 
-ECHO_S = 5  # from an error's echo to its cause, and from a worker's death to its echo
+ECHO_S = 5  # from an error's echo to its cause, and from another rank's death to its echo
 ALARM = signal.SIGUSR2
 
 
@@ -55,7 +55,7 @@ class Launcher:
         self._is_launched = False
 
     def launch(self, function: Callable[..., Any], *arguments: Any, **settings: Any) -> Any:
-        """Call `function` while a worker's death may interrupt it."""
+        """Call `function` while another rank's death may interrupt it."""
         self._is_launched = True
         try:
             return self.theirs.launch(function, *arguments, **settings)
@@ -77,21 +77,21 @@ class Launcher:
         if ranks := outside():
             self._check(ranks)
         meeting = Meeting.joined(ranks) if ranks else Meeting.called()
-        workers = Workers(0 if ranks else self._announced())
+        others = Others(0 if ranks else self._announced())
         is_done = False
         try:
             with _alarm(self._interrupt) as alarm:
-                workers.watch(alarm, patience_s=ECHO_S)
+                others.watch(alarm, patience_s=ECHO_S)
                 meeting.publish(job | {"threads": torch.get_num_threads()})
                 try:
-                    self._wait_for_all(meeting, workers)
+                    self._wait_for_all(meeting, others)
                     yield
                 except Exception as error:
-                    raise self._cause(error, meeting, workers) from error
+                    raise self._cause(error, meeting, others) from error
             is_done = True
         finally:
             meeting.end()
-            workers.end(at_once=not is_done)
+            others.end(at_once=not is_done)
             if torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
             torch.set_num_threads(threads)
@@ -116,11 +116,11 @@ class Launcher:
         os.environ.update(NODE_RANK="0", LOCAL_RANK="0", WORLD_SIZE=str(self.num_processes))
         return self.num_processes - 1
 
-    def _wait_for_all(self, meeting: Meeting, workers: Workers) -> None:
+    def _wait_for_all(self, meeting: Meeting, others: Others) -> None:
         deadline_s = time.monotonic() + JOIN_S
         for rank in range(1, self._world_size):
             while not meeting.is_there(rank):
-                if workers.failed() or meeting.reported(self._world_size):
+                if others.failed() or meeting.reported(self._world_size):
                     raise RankError(f"rank {rank} did not start")
                 if time.monotonic() > deadline_s:
                     raise RankError(f"rank {rank} did not start within {JOIN_S} s")
@@ -129,31 +129,31 @@ class Launcher:
     def _interrupt(self) -> None:
         if self._is_launched:
             self._is_launched = False
-            raise RankError("a worker has ended")
+            raise RankError("another rank has ended")
 
-    def _cause(self, error: Exception, meeting: Meeting, workers: Workers) -> Exception:
+    def _cause(self, error: Exception, meeting: Meeting, others: Others) -> Exception:
         """Return what is to be shown for `error`: where it is an echo, what is known of the rank that it comes from."""
         if not is_echo(error):
             return error
         deadline_s = time.monotonic() + ECHO_S
         while time.monotonic() < deadline_s:
-            if known := self._known(meeting, workers):
+            if known := self._known(meeting, others):
                 return RankError(known)
             time.sleep(PAUSE_S)
         if "timed out" not in str(error).lower():
             return error
-        others = f" (of processes {', '.join(map(str, workers.alive()))})" if workers.alive() else ""
-        return RankError(f"a rank hangs{others}: no answer within trainer.strategy.timeout_s={self.timeout_s:g} s")
+        left = f" (of processes {', '.join(map(str, others.alive()))})" if others.alive() else ""
+        return RankError(f"a rank hangs{left}: no answer within trainer.strategy.timeout_s={self.timeout_s:g} s")
 
-    def _known(self, meeting: Meeting, workers: Workers) -> str | None:
-        """Return what a rank reported, else how a worker ended, else None; log what the worker printed last."""
-        dead = workers.failed()  # before the reports: one that reports does so before it ends
+    def _known(self, meeting: Meeting, others: Others) -> str | None:
+        """Return what a rank reported, else how another rank ended, else None; log what that rank printed last."""
+        dead = others.failed()  # before the reports: one that reports does so before it ends
         report = meeting.reported(self._world_size)
-        if dead is not None and (words := workers.last_words(dead)):
+        if dead is not None and (words := others.last_words(dead)):
             (log if report is None else logging.getLogger("src.traceback")).error(
                 "rank %d ended with:\n%s", dead, words
             )
-        return report if report or dead is None else workers.epitaph(dead)
+        return report if report or dead is None else others.epitaph(dead)
 
 
 def own_environment() -> ClusterEnvironment | None:

@@ -5,8 +5,8 @@ from collections.abc import Generator, Sequence
 import joblib  # type: ignore[import-untyped]
 from joblib.externals.loky.process_executor import TerminatedWorkerError  # type: ignore[import-untyped]
 
+from src.sweep.job_process import Job, Outcome
 from src.sweep.parallel import Parallel
-from src.sweep.worker import Job, Outcome
 
 
 class Joblib(Parallel):

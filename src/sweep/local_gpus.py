@@ -12,8 +12,8 @@ from pathlib import Path
 import cloudpickle  # type: ignore[import-untyped]
 
 from src.run.child import Child
+from src.sweep.job_process import Job, Outcome, module_path
 from src.sweep.parallel import Parallel
-from src.sweep.worker import Job, Outcome, module_path
 
 GRACE_S = 60.0  # for a run that is told to stop to write its checkpoint
 
@@ -84,7 +84,7 @@ class Process:
         environment = {"PYTHONPATH": module_path()}
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
-        self.child = Child("src.sweep.worker", str(self.file), environment=environment)
+        self.child = Child("src.sweep.job_process", str(self.file), environment=environment)
 
     def outcome(self) -> Outcome:
         """Return what the process that has ended left."""

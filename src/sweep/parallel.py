@@ -19,7 +19,7 @@ from src.run.interrupt import interruptible
 from src.run.record import Record
 from src.run.standing import fields
 from src.sweep.grid import is_grid
-from src.sweep.worker import Job, Outcome
+from src.sweep.job_process import Job, Outcome
 from src.view.jobs import named
 
 

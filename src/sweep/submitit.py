@@ -13,8 +13,8 @@ import submitit
 from hydra.core.utils import env_override
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
+from src.sweep.job_process import Job, Outcome, module_path
 from src.sweep.parallel import Parallel
-from src.sweep.worker import Job, Outcome, module_path
 
 POLL_S, GRACE_S = 0.1, 60.0
 Handle = submitit.Job[Outcome]

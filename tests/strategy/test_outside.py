@@ -62,7 +62,7 @@ def test_steps_of_one_slurm_job_do_not_meet() -> None:
 
 def test_a_config_may_name_a_strategy_and_nothing_else_that_starts_processes() -> None:
     assert resolve("src.strategy.ddp.DDP") is DDP
-    for name in ("processes.Workers", "launcher.together", "launcher.Launcher"):
+    for name in ("others.Others", "launcher.together", "launcher.Launcher"):
         with pytest.raises(ValueError, match="not on the allow-list"):
             resolve(f"src.strategy.{name}")
 

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.sweep.worker import Outcome
+from src.sweep.job_process import Outcome
 
 
 @dataclass(frozen=True)

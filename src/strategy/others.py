@@ -9,11 +9,11 @@ from collections.abc import Callable
 from src.run.child import Child
 
 PAUSE_S = 0.1
-END_S = 30  # for a worker to end by itself once rank 0 is done
-LINES = 20  # of what a worker that died had printed
+END_S = 30  # for them to end by themselves once rank 0 is done
+LINES = 20  # of what one that died had printed
 
 
-class Workers:
+class Others:
     """Processes `python -m src.fit.rank` of the ranks 1 to `number`; what they print is shown where one dies."""
 
     def __init__(self, number: int):
@@ -29,7 +29,7 @@ class Workers:
         return Child("src.fit.rank", environment=own, output=True)
 
     def watch(self, alarm: Callable[[], None], *, patience_s: float) -> None:
-        """Kill all workers as soon as one fails, and call `alarm` where the run is not over `patience_s` later."""
+        """Kill all of them as soon as one fails, and call `alarm` where the run is not over `patience_s` later."""
 
         def look() -> None:
             while not self._is_over.wait(PAUSE_S):
@@ -42,7 +42,7 @@ class Workers:
         threading.Thread(target=look, name="watch", daemon=True).start()
 
     def failed(self) -> int | None:
-        """Return the rank of the first worker that failed, or None."""
+        """Return the rank of the first that failed, or None."""
         if self._first is None:
             codes = {rank: process.code for rank, process in self._processes.items()}
             self._first = next((rank for rank, code in codes.items() if code), None)
@@ -53,12 +53,12 @@ class Workers:
         return [process.pid for process in self._processes.values() if not process.has_ended]
 
     def epitaph(self, rank: int) -> str:
-        """Say how a worker ended."""
+        """Say how a rank ended."""
         process = self._processes[rank]
         return f"rank {rank} (process {process.pid}) {process.fate()}"
 
     def last_words(self, rank: int) -> str:
-        """Return the last lines that a worker printed."""
+        """Return the last lines that a rank printed."""
         return "\n".join(self._processes[rank].printed().splitlines()[-LINES:])
 
     def end(self, *, at_once: bool) -> None:

@@ -1,4 +1,4 @@
-"""One job of a sweep in a process of its own, with what Hydra knows of the sweep; `python -m src.sweep.worker FILE`.
+"""One job of a sweep in a process of its own, with what Hydra knows of the sweep: `-m src.sweep.job_process FILE`.
 
 Torch-free until the job runs, so that the number of threads can still be set.
 """
