@@ -206,7 +206,9 @@ def show(rows: Sequence[Row], header: Sequence[str]) -> None:
 
 def picture(path: Path, shown: Sequence[Labelled], *, data: "Data", title: str) -> None:
     """Store a picture of what the net saw, with what it says; none where there is no image."""
+    from src.data.read.readable import readable
     from src.plot.tiles import Tile, grid
+    from src.run.quiet import quiet
 
     tiles = [
         Tile(data.normalize.invert(x).permute(1, 2, 0).numpy(), *_caption(row))
@@ -215,7 +217,8 @@ def picture(path: Path, shown: Sequence[Labelled], *, data: "Data", title: str) 
     ]
     if tiles:
         path.parent.mkdir(parents=True, exist_ok=True)
-        grid(tiles, title=title).savefig(path)
+        with quiet():
+            grid(tiles, title=readable(title)).savefig(path)
         print(f"picture: {path}")
 
 

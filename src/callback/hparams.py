@@ -7,6 +7,7 @@ import lightning
 from torch.utils.tensorboard.summary import hparams
 
 from src.callback.event_file import add_summary, writer
+from src.data.read.readable import readable
 from src.fit.recorder import scores
 from src.fit.stage import is_last
 from src.plot.score_names import split_of
@@ -37,7 +38,8 @@ class HParams(lightning.Callback):
         if events is None or not config.exists():  # a Trainer that no command built
             return
         for tag, text in (("command", read(self.folder)["command"]), ("config", config.read_text())):
-            events.add_text(tag, "\n".join(f"    {line}" for line in text.splitlines()), trainer.global_step)
+            lines = [f"    {readable(line)}" for line in text.split("\n")]
+            events.add_text(tag, "\n".join(lines).rstrip(), trainer.global_step)
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write the row, where no test follows."""
@@ -69,7 +71,7 @@ def choices(folder: Path, trainer: lightning.Trainer) -> dict[str, bool | float 
     for override in run["overrides"]:
         key, _, value = override.lstrip("+").partition("=")
         if not key.startswith(("~", *UNRELATED)):
-            found[key] = _parsed(value)
+            found[readable(key)] = _parsed(readable(value))
     return found
 
 

@@ -1,9 +1,9 @@
-"""`predictions/*.csv`: what a net said of every sample, beside what is true; written as it comes, read without torch.
+r"""`predictions/*.csv`: what a net said of every sample, beside what is true; written as it comes, read without torch.
 
 Of classes: `index,target,label,P(<class>),...`, where the label is what the net gives; of numbers:
 `index,target,prediction`. `index` is the sample's place in its official split. Image files have a `path` behind the
-index, a number that is all of its sample an `input`. Names stand as they are, also those that a spreadsheet takes for a
-formula (`=1+1`): import such a file as text.
+index, a number that is all of its sample an `input`. A name that a spreadsheet would take for a formula (`=1+1`) has an
+apostrophe before it (src.run.cell), and a byte that is no text stands as `\xe9`.
 
 Shapes: N samples, K classes.
 """

@@ -14,6 +14,7 @@ from src.view.average import MISSING, Row, Score
 
 ABSENT = "—"  # what a run does not have
 LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+LATEX |= {"<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}"}  # other signs in TeX's oldest fonts
 LATEX |= {character: f"\\{character}" for character in "&%$#_{}"}
 
 
