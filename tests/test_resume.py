@@ -92,6 +92,15 @@ def test_a_longer_max_epochs_continues_a_finished_run_as_if_it_had_been_longer(t
     assert train(f"run={short}").err.strip().endswith("continues it")  # the longer length is recorded
 
 
+def test_a_run_on_a_graph_goes_on_and_is_scored_and_repeated(train: Command, evaluate: Command) -> None:
+    graph = ("model=gcn", "data=karate", "monitor=train/loss", "scheduler=none", UNDRAWN)
+    run = train(*graph, "trainer.max_epochs=1").run
+    assert train(f"run={run}", "trainer.max_epochs=2").code == 0
+    assert read(run)["epochs"] == 2
+    assert evaluate(f"run={run}").code == 0
+    assert "bit for bit equal" in train(f"rerun={run}").err
+
+
 def test_a_damaged_last_checkpoint_is_replaced_by_the_one_before_it(train: Command, tmp_path: Path) -> None:
     whole = train("model=fashion_dnn", UNDRAWN, "trainer.max_epochs=3", "hydra.run.dir=whole").run
     damaged = train("model=fashion_dnn", UNDRAWN, "trainer.max_epochs=3", "hydra.run.dir=damaged").run
