@@ -12,7 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from src.callback.event_file import writer
-from src.fit.contract import Batched, Folded, Parallel, Readable, offers
+from src.fit.contract import Batched, Merged, Parallel, Readable, offers
 from src.fit.first_batch import labels_in, net_of, tensors
 from src.strategy.exchange import gathered_rows
 
@@ -45,8 +45,8 @@ class Embeddings(lightning.Callback):
             return
         if offers(model, Parallel):
             model.runner = None  # of several devices, which would be heard in any order
-        if offers(model, Folded):
-            model.unfold()
+        if offers(model, Merged):
+            model.unmerge()
         self._features, self._labels = [], []
         self._hook = layers[-1].register_forward_pre_hook(self._hear)
 

@@ -39,10 +39,10 @@ class Parallel(Net, Protocol):
 
 
 @runtime_checkable
-class Folded(Protocol):
-    """A model that may train by something faster than its net until `unfold`: layers that hooks listen to."""
+class Merged(Protocol):
+    """A model that may train by something faster than its net until `unmerge`: layers that hooks listen to."""
 
-    def unfold(self) -> None:
+    def unmerge(self) -> None:
         """Train by the net itself from now on."""
 
 

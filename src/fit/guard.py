@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.utils import get_total_norm
 
-from src.fit.contract import Batched, Folded, offers
+from src.fit.contract import Batched, Merged, offers
 from src.fit.leaves import tensors
 from src.strategy.exchange import gathered, highest
 
@@ -161,8 +161,8 @@ def bad_layer(module: lightning.LightningModule, batch: Any, batch_idx: int) -> 
             found.append(f"{name} ({type(layer).__name__}) is the first layer whose output is not finite")
 
     module.train()  # a validation may be about to begin
-    if offers(module, Folded):
-        module.unfold()
+    if offers(module, Merged):
+        module.unmerge()
     layers = [(name, layer) for name, layer in module.named_modules() if name]
     handles = [layer.register_forward_hook(partial(look, name)) for name, layer in layers]
     try:

@@ -5,7 +5,7 @@ import logging
 import lightning
 import torch
 
-from src.fit.contract import Folded, Net, needs, offers
+from src.fit.contract import Merged, Net, needs, offers
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class Layout(lightning.Callback):
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Change the module; raises ValueError where it does not say what of it is the net to compile."""
-        if offers(pl_module, Folded):
+        if offers(pl_module, Merged):
             return
         if self.channels_last:
             pl_module.to(memory_format=torch.channels_last)

@@ -7,19 +7,19 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from src.model.folded_norms import folded
+from src.model.merged_norms import merged
 from src.model.transfer import freeze, trainable_modules
 
 
 class Frozen:
     """Keeps all of a net frozen but its part `trainable`: no gradients there, dropout and BatchNorm as in evaluation.
 
-    From `unfreeze_epoch` on, where that is given, all of it learns. While the head alone learns, `folded` is a faster
+    From `unfreeze_epoch` on, where that is given, all of it learns. While the head alone learns, `merged` is a faster
     net to train it with, whose weights are in no checkpoint; else None.
     """
 
     def __init__(self, net: nn.Module, trainable: str, *, unfreeze_epoch: int | None):
-        self.folded: Callable[[Tensor], Tensor] | None = None
+        self.merged: Callable[[Tensor], Tensor] | None = None
         self._learning = trainable_modules(net, trainable)
         self._is_all_but_head = trainable == "head"
         self._unfreeze_epoch = unfreeze_epoch
@@ -32,7 +32,7 @@ class Frozen:
             return
         if epoch >= self._unfreeze_epoch:
             self._learning = [net]
-            self.folded = None
+            self.merged = None
         freeze(net, self._learning)
 
     def keep_in_evaluation(self, net: nn.Module) -> None:
@@ -42,7 +42,7 @@ class Frozen:
             for module in self._learning:
                 module.train()
 
-    def fold(self, net: nn.Module) -> None:
+    def merge(self, net: nn.Module) -> None:
         """Make the faster net, where the head alone learns."""
         if self._is_all_but_head and self._learning != [net]:
-            self.folded = folded(net)
+            self.merged = merged(net)

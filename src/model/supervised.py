@@ -100,15 +100,15 @@ class Supervised(lightning.LightningModule):
         """Return what the net makes of a batch, on as many devices as there are."""
         if self.runner is not None:
             return tensor(self.runner(x_B))
-        folded = self._frozen.folded
-        if folded is not None and self.training:
-            return tensor(folded(x_B))
+        merged = self._frozen.merged
+        if merged is not None and self.training:
+            return tensor(merged(x_B))
         output_B = tensor(self.net(x_B))
         return output_B.clone() if self._is_graph else output_B  # the next call writes over a CUDA graph's outputs
 
-    def unfold(self) -> None:
+    def unmerge(self) -> None:
         """Train by the net itself from now on, whose layers call their hooks."""
-        self._frozen.folded = None
+        self._frozen.merged = None
         self._compile(None)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
@@ -202,7 +202,7 @@ class Supervised(lightning.LightningModule):
     def on_train_start(self) -> None:
         """Freeze what is frozen; refuse a last batch of one sample where BatchNorm would have one value per channel."""
         self.on_train_epoch_start()  # which Lightning leaves out where it resumes inside an epoch
-        self._frozen.fold(self.net)
+        self._frozen.merge(self.net)
         self._curve.start(self.trainer)
         refuse_unshared(self.trainer)
         refuse_lone_samples(self.net, self.trainer, devices=self.trainer.num_devices if self.runner else 1)

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from src.plot.names import fitted, folded
+from src.plot.names import fitted, wrapped
 
 SIDE = 1.1  # inches of an image
 LETTERS, SIZE, LINE = 16, 8, 0.14  # of a title: letters that mostly fit into a line, points, inches of a further line
@@ -19,9 +19,9 @@ LETTERS, SIZE, LINE = 16, 8, 0.14  # of a title: letters that mostly fit into a 
 def gallery(images: Sequence[np.ndarray], titles: Sequence[str], *, heading: str = "") -> Figure:
     """Return a picture of `images`, each (C, H, W), uint8 or in [0, 1], of any size; one channel is grey.
 
-    Titles are folded, made smaller and shortened until they are no wider than an image.
+    Titles are wrapped, made smaller and shortened until they are no wider than an image.
     """
-    titles = [folded(title, LETTERS) for title in titles]
+    titles = [wrapped(title, LETTERS) for title in titles]
     further = LINE * max(title.count("\n") for title in titles)
     columns = min(len(images), math.ceil(math.sqrt(2 * len(images))))
     rows = math.ceil(len(images) / columns)

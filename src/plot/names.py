@@ -14,7 +14,7 @@ def shortened(name: str, length: int = 18) -> str:
     return name if len(name) <= length else f"{name[:head]}…{name[len(name) - (length - 1 - head) :]}"
 
 
-def folded(name: str, length: int) -> str:
+def wrapped(name: str, length: int) -> str:
     """Return a name in two lines where it has more than `length` letters, and shortened where it fills more than two.
 
     The first line ends behind a word where that leaves room for the rest, and else where the lines are equally long.

@@ -41,7 +41,7 @@ def test_a_net_whose_layers_had_to_be_heard_is_compiled_again_by_the_next_fit(tm
     for _ in range(2):
         trainer.fit(module, toy.tabular())
         assert net._compiled_call_impl is not None
-        module.unfold()
+        module.unmerge()
         assert net._compiled_call_impl is None
 
 

@@ -1,11 +1,11 @@
-"""Names that are cut, folded or made smaller fit their place and stay unlike each other."""
+"""Names that are cut, wrapped or made smaller fit their place and stay unlike each other."""
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from src.plot.names import fitted, folded, plain, shortened
+from src.plot.names import fitted, plain, shortened, wrapped
 
 ALIKE = [f"a_rather_long_class_name_{number}" for number in range(1, 41)]
 
@@ -29,17 +29,17 @@ def test_names_with_a_common_beginning_or_a_common_end_stay_unlike(length: int) 
 
 @pytest.mark.parametrize("name", [*ALIKE, "grilled_cheese_sandwich", "ice cream with cherries", "W" * 32, "_" * 20])
 def test_a_folded_name_loses_no_letter_in_two_lines(name: str) -> None:
-    lines = folded(name, 16).split("\n")
+    lines = wrapped(name, 16).split("\n")
     assert len(lines) == 2
     assert max(map(len, lines)) <= 16
     assert "".join(lines) == name.replace(" ", "") or " ".join(lines) == name
 
 
 def test_a_name_folds_behind_a_word_and_is_shortened_where_two_lines_are_too_few() -> None:
-    assert folded("spaghetti_bolognese", 16) == "spaghetti_\nbolognese"
-    assert folded("chocolate_mousse", 16) == "chocolate_mousse"
-    assert folded("Pneumonoultramicroscopic", 16) == "Pneumonoultr\namicroscopic"
-    assert folded("a" * 30 + "b" * 30, 16) == "a" * 16 + "\n…" + "b" * 15
+    assert wrapped("spaghetti_bolognese", 16) == "spaghetti_\nbolognese"
+    assert wrapped("chocolate_mousse", 16) == "chocolate_mousse"
+    assert wrapped("Pneumonoultramicroscopic", 16) == "Pneumonoultr\namicroscopic"
+    assert wrapped("a" * 30 + "b" * 30, 16) == "a" * 16 + "\n…" + "b" * 15
 
 
 @pytest.mark.parametrize("text", ["i", "chocolate_mousse", "W" * 16, "short\n" + "W" * 16, "", "$\\frac$", "猫" * 16])

@@ -1,11 +1,11 @@
-"""A folded net computes what the net does, with fewer modules and the very same head."""
+"""A merged net computes what the net does, with fewer modules and the very same head."""
 
 import pytest
 import torch
 from torch import nn
 
 from src.fit.guard import DivergenceError, Guard
-from src.model.folded_norms import folded
+from src.model.merged_norms import merged
 from src.net.torchvision import TorchvisionNet
 from tests import toy
 
@@ -28,7 +28,7 @@ def norms(net):
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "googlenet", "vgg11_bn"])
 def test_folded_is_the_same_function_without_norms_and_with_the_same_head(name):
     net = with_statistics(name)
-    copy = folded(net)
+    copy = merged(net)
     x_BCHW = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(copy(x_BCHW), net(x_BCHW), rtol=1e-4, atol=1e-5)
@@ -48,7 +48,7 @@ def test_a_net_that_cannot_be_followed_stays_as_it_is():
             return self.head(x_BD if x_BD.sum() > 0 else -x_BD)
 
     net = Branching()
-    assert folded(net) is net
+    assert merged(net) is net
 
 
 class Convolution(nn.Module):
@@ -85,10 +85,10 @@ def trained(tmp_path, **settings):
 
 
 def test_a_head_learns_the_same_on_the_folded_net_which_is_in_no_checkpoint(tmp_path, monkeypatch):
-    module, calls = trained(tmp_path / "folded", trainable="head")
+    module, calls = trained(tmp_path / "merged", trainable="head")
     assert calls
     assert not any(calls)  # validation alone
-    monkeypatch.setattr("src.model.frozen.folded", lambda net: net)
+    monkeypatch.setattr("src.model.frozen.merged", lambda net: net)
     plain, calls = trained(tmp_path / "plain", trainable="head")
     assert any(calls)
     assert module.state_dict().keys() == plain.state_dict().keys()

@@ -1,4 +1,4 @@
-"""A net whose head alone learns, with the frozen BatchNorms folded into the convolutions before them."""
+"""A net whose head alone learns, with the frozen BatchNorms merged into the convolutions before them."""
 
 from torch import nn
 from torch.fx.experimental.optimization import fuse
@@ -7,7 +7,7 @@ from torch.fx.proxy import TraceError
 from src.model.transfer import declared_parts
 
 
-def folded(net: nn.Module) -> nn.Module:
+def merged(net: nn.Module) -> nn.Module:
     """Return a net that computes what `net` does, to rounding, with the very head of `net`; all else is in eval mode.
 
     A frozen BatchNorm multiplies and adds constants, which the convolution's weights can hold: a pass over the feature
