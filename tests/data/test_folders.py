@@ -177,3 +177,11 @@ def test_a_line_is_said_once(caplog):
     say_once("this line of a test")
     say_once("this line of a test")
     assert caplog.text.count("this line of a test") == 1
+
+
+def test_what_a_program_left_beside_classes_that_are_named_is_left_out_and_said(tmp_path, caplog):
+    write(tmp_path / "cat", tmp_path / "dog", tmp_path / "__MACOSX")
+    with caplog.at_level(logging.WARNING):
+        files, _ = image_folder.read(str(tmp_path), labels=["cat", "dog"], split="train")
+    assert len(files) == 4
+    assert "__MACOSX, left by a program, is no class and left out" in caplog.text

@@ -34,7 +34,8 @@ def test_one_image_in_colour_among_many_grey_ones_is_seen_and_named(tmp_path, ca
     with caplog.at_level(logging.WARNING):
         told = image_folder.facts(root=str(moved), cache=False)
     assert (told["channels"], len(told["mean"])) == (3, 3)
-    assert f"1 of {2 * MANY} images are in colour, so all are read in colour: a/{path.name} (data.ch" in caplog.text
+    assert f"1 of {2 * MANY} images are in colour, so that all are read in colour (" in caplog.text
+    assert f": a/{path.name}" in caplog.text
     assert image_folder.facts(root=str(moved), channels=1, cache=False)["channels"] == 1
 
 
@@ -67,3 +68,15 @@ def test_files_that_are_no_images_say_nothing(tmp_path):
     looked = headers([*map(str, paths), str(tmp_path / "bad.png"), str(tmp_path / "gone.png")], keeps=True)
     assert (looked.side, looked.grey, looked.colour, looked.is_grey) == (8, 3, 0, True)
     assert not headers([str(tmp_path / "bad.png")], keeps=False).is_grey
+
+
+def test_colour_in_a_split_that_is_scored_is_named_where_training_is_grey(tmp_path, caplog):
+    for split in ("train", "test"):
+        for name in ("a", "b"):
+            grey(tmp_path / split / name, 2)
+    for number in range(2):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "test" / "b" / f"{number}.jpg")
+    with caplog.at_level(logging.WARNING):
+        assert image_folder.facts(root=str(tmp_path), cache=False)["channels"] == 1
+    assert "2 of 6 images are in colour, and are read as grey, as train's are (data.channels=3 for" in caplog.text
+    assert "b/0.jpg, b/1.jpg" in caplog.text

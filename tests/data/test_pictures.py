@@ -4,6 +4,8 @@ import logging
 import os
 import random
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -129,3 +131,33 @@ def test_a_folder_to_predict_is_listed_as_a_class_is(tmp_path, caplog):
     assert f"{tmp_path}: hidden, and left out: .trash" in caplog.messages
     with pytest.raises(ValueError, match=r"no image in this folder \(hidden, and left out: \.x\)"):
         image_files(str(save(tmp_path / "d" / ".x" / "1.png").parents[1]))
+
+
+def test_a_package_for_another_format_is_used_where_it_is_installed(tmp_path):
+    (tmp_path / "pillow_heif.py").write_text(
+        "from PIL import BmpImagePlugin, Image\n"
+        "class Heif(BmpImagePlugin.BmpImageFile):\n"
+        "    format = 'HEIF'\n"
+        "    def _open(self):\n"
+        "        self.fp.seek(12)\n"
+        "        offset = self.fp.tell()\n"
+        "        self.fp = __import__('io').BytesIO(self.fp.read())\n"
+        "        super()._open()\n"
+        "def register_heif_opener():\n"
+        "    Image.register_open('HEIF', Heif, lambda start: start[4:8] == b'ftyp')\n"
+        "    Image.register_extension('HEIF', '.heic')\n"
+    )
+    save(tmp_path / "in" / "a.bmp", "BMP")
+    for name in ("b.heic", "c"):
+        (tmp_path / "in" / name).write_bytes(HEIC[:12] + (tmp_path / "in" / "a.bmp").read_bytes())
+    script = (
+        "from src.data.read.files import decoded; from src.data.inputs import image_files\n"
+        "paths = image_files('in')\n"
+        "print([path.name for path in paths], [decoded(path, channels=3)[:, 0, 0].tolist() for path in paths])"
+    )
+    code = Path(__file__).parents[2]
+    ended = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{code}"},
+    )  # fmt: skip
+    assert ended.stdout == f"{['a.bmp', 'b.heic', 'c']} {[[1, 100, 200]] * 3}\n", ended.stderr

@@ -50,7 +50,7 @@ def split_folders(root: Path, labels: Sequence[str] | None = None) -> dict[str, 
     others = [name for name in names if name not in splits.values()]
     _check_beside(root, splits, others)
     if others:
-        say_once(f"{root}: the folders {listed(others)} are no split and are left out")
+        say_once(f"{readable(str(root))}: the folders {listed(others)} are no split and are left out")
     return {split: root / splits[split] for split in SPLITS if split in splits}
 
 
@@ -63,8 +63,9 @@ def class_folders(folder: Path, labels: Sequence[str] | None = None) -> dict[str
     names = subfolders(folder)
     if labels is None:
         _check_names(folder, names)
-    else:
-        names = [name for name in names if label(name) in labels or not JUNK.fullmatch(name.casefold())]
+    elif junk := [name for name in names if label(name) not in labels and JUNK.fullmatch(name.casefold())]:
+        say_once(f"{readable(str(folder))}: {listed(junk)}, left by a program, is no class and left out")
+        names = [name for name in names if name not in junk]
     if len(names) < 2:
         raise ValueError(
             f"{folder} holds {f'one class, {readable(names[0])}' if names else 'no class'}: "

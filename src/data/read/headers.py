@@ -36,14 +36,15 @@ class Headers(NamedTuple):
         """Whether there are images and all of them are grey."""
         return self.grey > 0 and not self.colour
 
-    def say(self, folder: Path) -> None:
-        """Say in one line of the log which few images are in colour where the others are grey."""
-        if 0 < self.colour < self.grey:
-            names = [os.path.relpath(path, folder) for path in self.coloured]
-            say_once(
-                f"{readable(str(folder))}: {self.colour:,} of {self.grey + self.colour:,} images are in colour, "
-                f"so all are read in colour: {listed(names, of=self.colour)} (data.channels=1 for grey)"
-            )
+    def say(self, folder: Path, *, reads_grey: bool = False) -> None:
+        """Say in one line of the log which images are in colour: all where the net `reads_grey`, else the rare ones."""
+        if not self.colour or (self.colour >= self.grey and not reads_grey):
+            return
+        names = listed([os.path.relpath(path, folder) for path in self.coloured], of=self.colour)
+        grey = "and are read as grey, as train's are (data.channels=3 for colour)"
+        so = grey if reads_grey else "so that all are read in colour (data.channels=1 for grey)"
+        count = f"{self.colour:,} of {self.grey + self.colour:,} images are in colour"
+        say_once(f"{readable(str(folder))}: {count}, {so}: {names}")
 
 
 def headers(paths: Sequence[str], *, keeps: bool) -> Headers:

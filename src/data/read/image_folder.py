@@ -45,6 +45,9 @@ def facts(
     found["image_size"] = looked.side if 0 < looked.side <= LARGEST else LARGEST
     if channels is None:
         looked.say(splits["train"])
+        others = [splits[split] for split in official or splits if split != "train" and split in splits]
+        for folder in others if looked.is_grey else ():
+            _looked_at(folder, tuple(class_folders(folder, labels).values()), keeps=cache).say(folder, reads_grey=True)
     return found | (IMAGENET_GREY if found["channels"] == 1 else IMAGENET)
 
 
