@@ -3,13 +3,16 @@
 Shapes: B batch, K outputs.
 """
 
+import inspect
 import json
-from collections.abc import Callable, Mapping
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -17,12 +20,17 @@ from src.command.entry import command, each
 from src.run.write import check_writable, whole
 
 if TYPE_CHECKING:
+    import lightning
     import torch
     from torch import Tensor, nn
 
     from src.data.module import Data
 
-Call = Callable[["Tensor"], "Tensor"]
+    Tensors = Tensor | Sequence[Tensor]
+
+log = logging.getLogger(__name__)
+
+Call = Callable[..., Any]  # of a file, with tensors
 METADATA = "metadata.json"  # its name inside a torch_export file
 TOLERANCE = 1e-4  # the largest difference from the net's own outputs
 CHECKED = 64  # samples
@@ -35,10 +43,9 @@ OUTPUTS = {"binary": "the logit of the second class", "multiclass": "a logit per
 @command("export", with_run="export")
 def main(cfg: DictConfig) -> None:
     """Write the net in each format and check each file; what cannot be is one line, and the rest is done."""
-    import torch
-
     from src.config.plain import plain
-    from src.fit.contract import follow
+    from src.fit.contract import Net, Predicting, Readable, follow, offers
+    from src.fit.first_batch import splits_of
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
     from src.run.trained import restore
@@ -54,22 +61,87 @@ def main(cfg: DictConfig) -> None:
     check_writable(folder)
 
     def write(name: str) -> None:
-        path, difference = export(net, x_B, output_BK, folder=folder, format=name, about=about)
+        path, difference = export(
+            served.net, served.inputs, served.outputs, folder=folder, format=name, about=about, names=served.names
+        )
         print(
-            f"{name}: {path}, {path.stat().st_size / 1e6:.2g} MB; on {len(x_B)} samples of {cfg.input} "
+            f"{name}: {path}, {path.stat().st_size / 1e6:.2g} MB; on {len(served.inputs[0])} samples of {source} "
             f"its outputs differ from the net's by {difference:.1e} at most"
         )
 
     with quiet():
         model, data = restore(config, checkpoint(Path(cfg.run), cfg.checkpoint))
         follow(data, config)
-        x_B, net = real_samples(data, cfg.input), model.net
-        with torch.no_grad():
-            output_BK = net(x_B)
-        about = metadata(data, preprocess=cfg.preprocess) | {"net": type(net).__name__, "run": Path(cfg.run).name}
-        if cfg.preprocess:
-            net, x_B = with_preprocessing(net, data, x_B)
+        source = cfg.input or splits_of(data)[0]
+        is_ours = offers(model, Net) and offers(model, Predicting) and offers(data, Readable)
+        served = ours(model.net, data, source, preprocess=cfg.preprocess) if is_ours else theirs(model, data, source)
+        if cfg.preprocess and not is_ours:
+            log.info("preprocess=true is left out: the data do not say how they normalise: what the net gets goes in")
+        about = {**served.about, "run": Path(cfg.run).name}
         each(formats, write)
+
+
+class Servable(NamedTuple):
+    """A net to write, tensors that it takes and gives, what the inputs are called, and what to say about it."""
+
+    net: "nn.Module"
+    inputs: "tuple[Tensor, ...]"
+    outputs: "tuple[Tensor, ...]"
+    names: list[str]
+    about: dict[str, Any]
+
+
+def ours(net: "nn.Module", data: "Data", source: str, *, preprocess: bool) -> Servable:
+    """Return the net of a model that says what its outputs mean, where asked for behind the normalisation."""
+    import torch
+
+    x_B = real_samples(data, source)
+    with torch.no_grad():
+        output_BK = net(x_B)
+    about = metadata(data, preprocess=preprocess) | {"net": type(net).__name__}
+    if preprocess:
+        net, x_B = with_preprocessing(net, data, x_B)
+    return Servable(net, (x_B,), (output_BK,), ["x"], about)
+
+
+def theirs(model: "lightning.LightningModule", data: "lightning.LightningDataModule", source: str) -> Servable:
+    """Return anybody's net, or their forward where there is none, with what it is called with for a batch of a split.
+
+    Raises ValueError in one line where it cannot be called so.
+    """
+    import torch
+
+    from src.data.inputs import image_files
+    from src.fit.contract import Described, Preprocessing, needs, offers
+    from src.fit.first_batch import STAGES, Call, called_with, first_batch, net_of
+    from src.fit.predicting import image_batch
+    from src.fit.traceable import input_names, inputs_of, traceable
+
+    if source in STAGES:
+        call = called_with(model, first_batch(data, source, model=model), split=source)
+    else:
+        reader = needs(data, Preprocessing, for_=f"input={source}")
+        call = Call((torch.cat([image_batch(reader, file) for file in image_files(source)[:CHECKED]]),), {})
+    net, name = net_of(model).eval(), type(net_of(model)).__name__
+    inputs, names = tuple(inputs_of(call)), input_names(net, call)
+    shapes = {key: f"{list(x.shape)} {x.dtype}" for key, x in zip(names, inputs, strict=True)}
+    try:
+        net = traceable(net, call)
+        with torch.no_grad():
+            inputs = cut(inputs, len(inputs[0]), CHECKED)
+            outputs = several(net(*inputs))
+    except Exception as error:
+        raise ValueError(
+            f"{name} cannot be called with what a batch of {source} holds, {shapes} ({type(error).__name__}): declare "
+            "example_input_array, or add predict_step, in the model"
+        ) from error
+    about: dict[str, Any] = {
+        "classes": data.classes if offers(data, Described) else None,
+        "task": None,
+        "preprocess": False,
+    }
+    about |= {"inputs": {key: list(x.shape[1:]) for key, x in zip(names, inputs, strict=True)}, "net": name}
+    return Servable(net, inputs, outputs, names, about)
 
 
 def real_samples(data: "Data", source: str) -> "Tensor":
@@ -119,18 +191,33 @@ def metadata(data: "Data", *, preprocess: bool) -> dict[str, Any]:
 
 
 def export(
-    net: "nn.Module", x_B: "Tensor", output_BK: "Tensor", *, folder: Path, format: str, about: Mapping[str, Any]
+    net: "nn.Module",
+    inputs: "Tensors",
+    outputs: "Tensors",
+    *,
+    folder: Path,
+    format: str,
+    about: Mapping[str, Any],
+    names: Sequence[str] = ("x",),
 ) -> tuple[Path, float]:
-    """Write `net` for batches of any size; return the file and its largest difference from `output_BK` on `x_B`.
+    """Write `net` for batches of any size; return the file and its largest difference from `outputs` for `inputs`.
 
-    Raises ValueError, and leaves the folder as it was, where the net cannot be exported or the file says other things.
+    Both are a tensor or a tuple of them; those as long as the first input are of samples, `names` are what the inputs
+    are called. Raises ValueError, and leaves the folder as it was, where the net cannot be exported or the file says
+    other things.
     """
+    import torch
+
     name, write = FORMATS[format]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
+    path, given, samples = folder / name, several(inputs), len(several(inputs)[0])
+    one = cut(given, samples, 1)
+    with torch.no_grad():
+        checks = [(one, several(net.eval()(*one))), (given, several(outputs))]
     with whole(path) as part:
-        call = write(_program(net, x_B, format=format, name=about.get("net", type(net).__name__)), part, about)
-        differences = [(call(x_B[:count]) - output_BK[:count]).abs().max().item() for count in (1, len(x_B))]
+        program = _program(net, given, format=format, name=about.get("net", type(net).__name__))
+        call = write(program, part, about, names, [len(x) == samples for x in given])
+        differences = [largest_difference(several(call(*x)), expected) for x, expected in checks]
         difference = max(differences, key=lambda value: (value != value, value))  # NaN above all
         if not difference <= TOLERANCE:
             raise ValueError(
@@ -139,18 +226,50 @@ def export(
     return path, difference
 
 
-def _program(net: "nn.Module", x_B: "Tensor", *, format: str, name: str) -> "torch.export.ExportedProgram":
+def several(tensors: Any) -> "tuple[Tensor, ...]":
+    """Return what may be one tensor or several as a tuple."""
+    return tuple(tensors) if isinstance(tensors, tuple | list) else (tensors,)
+
+
+def cut(tensors: "Sequence[Tensor]", samples: int, count: int) -> "tuple[Tensor, ...]":
+    """Return the first `count` of the `samples` of tensors that hold so many, others as they are."""
+    return tuple(x[:count] if x.ndim and len(x) == samples else x for x in tensors)
+
+
+def largest_difference(found: "Sequence[Tensor]", expected: "Sequence[Tensor]") -> float:
+    """Return the largest difference between tensors of equal shapes; infinity where shapes differ."""
+    if [x.shape for x in found] != [x.shape for x in expected]:
+        return math.inf
+    pairs = [(x.double() - y.double()).abs() for x, y in zip(found, expected, strict=True) if x.numel()]
+    worst = [difference.max().item() for difference in pairs]
+    return max(worst, key=lambda value: (value != value, value), default=0.0)
+
+
+def _program(
+    net: "nn.Module", inputs: "tuple[Tensor, ...]", *, format: str, name: str
+) -> "torch.export.ExportedProgram":
     import torch
 
-    two_B = x_B[:2] if len(x_B) > 1 else x_B.expand(2, *x_B.shape[1:])  # a batch of one would count as a constant
+    samples, batch = len(inputs[0]), torch.export.Dim("batch")
+    is_batch = [bool(x.ndim) and len(x) == samples for x in inputs]
+    # a batch of one would count as a constant
+    two = [x[[0, -1]] if of_batch else x for x, of_batch in zip(inputs, is_batch, strict=True)]
+    dims: Any = tuple({0: batch} if of_batch else None for of_batch in is_batch)
+    takes_any = any(p.kind is p.VAR_POSITIONAL for p in inspect.signature(net.forward).parameters.values())
     try:
         with redirect_stderr(StringIO()):  # where the tracer prints all that it has seen of the net
-            return torch.export.export(net.eval(), (two_B,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+            return torch.export.export(net.eval(), tuple(two), dynamic_shapes=(dims,) if takes_any else dims)
     except Exception as error:  # whatever the tracer or the net raises
         raise ValueError(f"format={format}: {name} cannot be exported: {_reason(error)}: {CURE}") from error
 
 
-def _onnx(program: "torch.export.ExportedProgram", path: Path, about: Mapping[str, Any]) -> Call:
+def _onnx(
+    program: "torch.export.ExportedProgram",
+    path: Path,
+    about: Mapping[str, Any],
+    names: Sequence[str],
+    is_batch: Sequence[bool],
+) -> Call:
     import torch
 
     try:
@@ -161,9 +280,9 @@ def _onnx(program: "torch.export.ExportedProgram", path: Path, about: Mapping[st
     try:
         written = torch.onnx.export(
             program,
-            input_names=["x"],
+            input_names=list(names),
             output_names=["output"],
-            dynamic_shapes=({0: "batch"},),
+            dynamic_shapes=tuple({0: "batch"} if of_batch else None for of_batch in is_batch),
             dynamo=True,
             verbose=False,
         )
@@ -173,10 +292,22 @@ def _onnx(program: "torch.export.ExportedProgram", path: Path, about: Mapping[st
     written.model.metadata_props.update({key: json.dumps(value) for key, value in about.items()})
     written.save(path, external_data=False)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda x_B: torch.from_numpy(session.run(None, {"x": x_B.numpy()})[0])
+    fed = [entry.name for entry in session.get_inputs()]  # without those that the net does not use
+
+    def call(*inputs: "Tensor") -> "tuple[Tensor, ...]":
+        values = {name: x.numpy() for name, x in zip(names, inputs, strict=True) if name in fed}
+        return tuple(torch.from_numpy(value) for value in session.run(None, values))
+
+    return call
 
 
-def _torch_export(program: "torch.export.ExportedProgram", path: Path, about: Mapping[str, Any]) -> Call:
+def _torch_export(
+    program: "torch.export.ExportedProgram",
+    path: Path,
+    about: Mapping[str, Any],
+    names: Sequence[str],
+    is_batch: Sequence[bool],
+) -> Call:
     import torch
 
     with path.open("wb") as file:  # torch would warn of a path that does not end in .pt2

@@ -124,7 +124,7 @@ class Export(Train):
     checkpoint: str = "best"
     format: Any = "onnx"  # or torch_export, or a list of both
     preprocess: bool = True  # whether pixels go in as they are stored
-    input: str = "test"  # the samples that the file is checked on: as in Predict
+    input: str | None = None  # samples to check the file on, as in Predict; null: test, else the split there is
     out: str | None = None  # the folder that the file goes to; null: the run folder
 
 

@@ -87,11 +87,12 @@ def first_batch(
 def called_with(model: lightning.LightningModule, batch: Any, *, split: str = "predict", alone: bool = True) -> Call:
     """Return what the model's net, or its own forward where it has no net, is called with for a batch.
 
-    That is what a step of the model hands on, its own of the batch's `split` before the others, on a copy of which
-    nothing stays; where none calls the net, the declared `example_input_array`, else the batch's first tensor. A
-    process that is not `alone` tries no step that may wait for the others.
+    That is what a step of the model hands on, for a training batch training_step and else predict_step before others,
+    on a copy of which nothing stays; where none calls the net, the declared `example_input_array`, else the batch's
+    first tensor. A process that is not `alone` tries no step that may wait for the others.
     """
-    tried = dict.fromkeys((OWN[split], *OWN.values())) if alone else (OWN["predict"],)
+    likely = (OWN["train"],) if split == "train" else (OWN["predict"], OWN[split])
+    tried = dict.fromkeys((*likely, *OWN.values())) if alone else (OWN["predict"],)
     steps = [step for step in tried if is_overridden(step, model)]
     tries = [partial(_step, step, batch) for step in steps if step != "training_step" or model.automatic_optimization]
     if model.example_input_array is not None:

@@ -1,5 +1,6 @@
 """Anybody's net with tensors in and tensors out, as those want it who follow it: torch.export, ONNX, TensorBoard."""
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,6 +36,16 @@ def inputs_of(call: Call) -> list[Tensor]:
     found: list[Tensor] = []
     apply_to_collection((call.args, dict(call.kwargs)), Tensor, found.append)
     return found
+
+
+def input_names(net: nn.Module, call: Call) -> list[str]:
+    """Return what each tensor that a net is called with is called in its forward: x, where it is the only one."""
+    parameters = inspect.signature(net.forward).parameters.values()
+    known = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    unknown = [f"x{number}" for number in range(len(known), len(call.args))]
+    given = dict(zip([*known, *unknown], call.args, strict=False)) | dict(call.kwargs)
+    names = [name for name, _ in tensors(given)]
+    return ["x"] if len(names) == 1 else names
 
 
 def leaves(output: Any) -> Tensor | tuple[Tensor, ...]:
