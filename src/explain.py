@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
+    from src.fit.contract import Predicting, offers
     from src.fit.subject import Subject
 
 Source = Path | tuple[str, int]  # of an image
@@ -90,7 +91,7 @@ def described(config: dict[str, Any]) -> "Subject":
         model, data = restore(config, checkpoint(Path(config["run"]), config["checkpoint"]))
     else:
         model, data = build(config["model"]).eval(), build(config["data"])
-        if config["model"].get("weights"):
+        if config["model"].get("weights") and offers(model, Predicting):  # another's is their own affair
             start_from(model.net, config["model"]["weights"])
     return Subject(model, data)
 

@@ -80,8 +80,9 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
     from src.command.check import check
     from src.config.build import build
     from src.config.plain import fill, plain
-    from src.fit.contract import follow
+    from src.fit.contract import Predicting, Readable, follow, offers
     from src.run.pretrained import start_from
+    from src.view.survey import survey
 
     fill(cfg)
     if figure != "data":
@@ -90,7 +91,10 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(config["data"])
     follow(data, config)
-    if figure != "find_lr":  # samples are counted, and a batch of them looked at: none is worth keeping
+    is_ours = offers(data, Readable)
+    if figure == "data" and not is_ours:
+        return survey(data)
+    if figure != "find_lr" and is_ours:  # samples are counted, and a batch of them looked at: none is worth keeping
         data.in_memory, data.workers = False, 0
     if figure == "data":
         return look(data)
@@ -98,7 +102,8 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
         return plan(build(config["model"]), data, build(config["trainer"], **UNRECORDED))
     unscheduled = {"scheduler": None} if "scheduler" in config["model"] else {}
     model = build(config["model"], **unscheduled)
-    if weights := config["model"].get("weights"):
+    weights = config["model"].get("weights") if offers(model, Predicting) else None  # another's is their own affair
+    if weights:
         start_from(model.net, weights)
     return find_lr(model, data, build(config["trainer"], **UNRECORDED, max_epochs=-1, max_steps=LR_STEPS))
 
@@ -185,13 +190,15 @@ def find_lr(
 ) -> "dict[str, Figure]":
     """Train while the learning rate rises; print the rate to start from, and draw the loss over the rate."""
     from src.callback.range_test import RangeTest, smooth, suggest
+    from src.fit.contract import Predicting, offers
     from src.plot.lr_range import range_test
 
     test = RangeTest(steps=trainer.max_steps)
     trainer.callbacks = [test]  # type: ignore[attr-defined]
     trainer.fit(model, data)
     suggestion = suggest(test.rates, test.losses)
-    print(f"optimizer.lr={suggestion:.2g}  # where the smoothed loss falls fastest")
+    key = "optimizer.lr" if offers(model, Predicting) else "learning rate"
+    print(f"{key}={suggestion:.2g}  # where the smoothed loss falls fastest")
     return {"find_lr": range_test(test.rates, test.losses, smooth(test.losses).tolist(), suggestion=suggestion)}
 
 
