@@ -91,7 +91,8 @@ def described(config: dict[str, Any]) -> "Subject":
         model, data = restore(config, checkpoint(Path(config["run"]), config["checkpoint"]))
     else:
         model, data = build(config["model"]).eval(), build(config["data"])
-        if config["model"].get("weights") and offers(model, Predicting):  # another's is their own affair
+        is_ours = offers(model, Predicting)
+        if config["model"].get("weights") and is_ours:  # another's is their own affair
             start_from(model.net, config["model"]["weights"])
     return Subject(model, data)
 
