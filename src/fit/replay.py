@@ -108,42 +108,48 @@ class Seeded(CombinedLoader):
     """Iterates `iterables` as Lightning does, each epoch inside random streams that (seed, rank, epoch) determine.
 
     `epoch` tells the number of the epoch that an iteration is for. `start` batches of the next iteration alone are
-    dropped. Of the last two batches, `marks` has the checksum and `before` where stateful loaders were, by number.
+    dropped; `dropped` is called with the checksum of the last. Of the last two batches, `marks` has the checksum and
+    `before` where stateful loaders were, by number.
     """
 
-    def __init__(self, iterables: Any, mode: Any, *, seed: int, rank: int, epoch: Callable[[], int]):
+    def __init__(
+        self,
+        iterables: Any,
+        mode: Any,
+        *,
+        seed: int,
+        rank: int,
+        epoch: Callable[[], int],
+        dropped: Callable[[list[Any]], None] = lambda mark: None,
+    ):
         super().__init__(iterables, mode)
         self.key = seed, rank
         self.epoch = epoch
+        self.dropped = dropped
         self.start = 0
         self.streams_at_start: States | None = None
         self.marks: dict[int, list[Any]] = {}
         self.before: dict[int, dict[str, Any]] = {}
         self._number = 0
+        self._begun: int | None = None  # the epoch, until its first batch is asked for
         self._is_stateful = False
         self._streams = Streams(seed, rank, 0)
 
     def __iter__(self) -> "Seeded":
-        """Start the epoch, and drop what a resumed one has had."""
-        epoch, start, started_s = self.epoch(), self.start, time.monotonic()
+        """Start the epoch."""
+        self._begun = epoch = self.epoch()
         self._is_stateful = bool(self.flattened) and all(offers(loader, Stateful) for loader in self.flattened)
-        self._streams, self.marks, self.before, self.start, self._number = Streams(*self.key, epoch), {}, {}, 0, 0
+        self._streams, self.marks, self.before, self._number = Streams(*self.key, epoch), {}, {}, 0
         for loader in self.flattened:
             _seed(loader, *self.key, epoch)
         with self._streams:
             super().__iter__()
-        if self.streams_at_start is not None:  # stateful loaders are there already
-            self._streams.go_on(self.streams_at_start)
-            self._number, self.streams_at_start, start = start, None, 0
-        for _ in range(start):
-            next(self)
-        if start:
-            seconds = time.monotonic() - started_s
-            log.info("epoch %d: its first %d batches were loaded again and dropped, %.1f s", epoch, start, seconds)
         return self
 
     def __next__(self) -> Any:
         """Return Lightning's (batch, its number, its loader's number)."""
+        if self._begun is not None:
+            self._go_on()
         number = self._number
         if self._is_stateful:
             states = [loader.state_dict() for loader in self.flattened]
@@ -155,6 +161,24 @@ class Seeded(CombinedLoader):
         self.marks.pop(number - 2, None)
         self._number = number + 1
         return found
+
+    def _go_on(self) -> None:
+        """Put an epoch behind the batches that it has had.
+
+        A schedule that asks for its length makes Lightning start the loaders before it knows which epoch is resumed.
+        """
+        if self._begun != self.epoch():
+            iter(self)
+        epoch, self._begun, start, self.start, started_s = self._begun, None, self.start, 0, time.monotonic()
+        if self.streams_at_start is not None:  # stateful loaders are there already
+            self._streams.go_on(self.streams_at_start)
+            self._number, self.streams_at_start, start = start, None, 0
+        for _ in range(start):
+            next(self)
+        if start:
+            seconds = time.monotonic() - started_s
+            log.info("epoch %d: its first %d batches were loaded again and dropped, %.1f s", epoch, start, seconds)
+            self.dropped(self.marks[start - 1])
 
 
 def _seed(loader: Any, seed: int, rank: int, epoch: int) -> None:
@@ -216,31 +240,35 @@ class Replay(lightning.Callback):
             checkpoint["replay"]["streams"] = before["streams"]
             loops["combined_loader"] = before["loaders"]
 
-    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+    def _compare(self, trainer: lightning.Trainer, saved: list[Any] | None, mark: list[Any]) -> None:
         """Hold the last batch that was loaded again against the one that the run has had."""
-        saved, self._saved, loader = self._saved, {}, self._loader
-        number = saved.get("batches", 0)
-        if loader is None or not number or "streams" in saved or trainer.global_rank:
+        if trainer.global_rank:  # the checkpoint knows of rank 0's
             return
-        is_equal = loader.marks.get(number - 1) == saved["checksum"]
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
         if self.record is not None:
-            self.record.update(replay={"epoch": trainer.current_epoch, "batches": number, "equal": is_equal})
-        if not is_equal:
+            self.record.update(replay={"epoch": trainer.current_epoch, "batches": done, "equal": mark == saved})
+        if mark != saved:
             log.warning(
                 "epoch %d cannot be had again: its batch %d is another one now: the run goes on with other data",
                 trainer.current_epoch,
-                number - 1,
+                done - 1,
             )
 
     def _seeded(self, trainer: lightning.Trainer, loaders: Any, mode: str) -> Any:
         if offers(loaders, Batched):
             return loaders
         progress: Any = trainer.fit_loop.epoch_progress
+        saved, self._saved = self._saved, {}
         self._loader = Seeded(
-            loaders, mode, seed=self.seed, rank=trainer.global_rank, epoch=lambda: progress.current.processed
+            loaders,
+            mode,
+            seed=self.seed,
+            rank=trainer.global_rank,
+            epoch=lambda: progress.current.processed,
+            dropped=partial(self._compare, trainer, saved.get("checksum")),
         )
-        self._loader.start = self._saved.get("batches", 0)
-        self._loader.streams_at_start = self._saved.get("streams")
+        self._loader.start = saved.get("batches", 0)
+        self._loader.streams_at_start = saved.get("streams")
         return self._loader
 
     def _validating(self, trainer: lightning.Trainer, loaders: Any, mode: str) -> Any:

@@ -30,6 +30,7 @@ from tests.benchmarks.scaling import over_batch_size, over_size
 from tests.benchmarks.shared import second_process
 from tests.benchmarks.speed import over, over_itself
 from tests.benchmarks.startup import answers, first_step
+from tests.benchmarks.stranger import over_plain
 from tests.benchmarks.task import TRAIN_BATCHES, Task, tasks
 from tests.benchmarks.together import over_jobs, over_processes
 from tests.benchmarks.transfer import over_published_transfer
@@ -118,6 +119,8 @@ def benchmarks(
         "published": partial(over, "published loop", dnn, asked=3.0, rounds=5),
         "plain_dnn": partial(over, "plain Lightning", dnn, asked=4.0, rounds=5),
         "plain_softmax": partial(over, "plain Lightning", softmax, asked=4.0, rounds=5),
+        "stranger_dnn": partial(over_plain, dnn, asked=0.95, rounds=7),
+        "stranger_softmax": partial(over_plain, softmax, asked=200.0, rounds=7, is_added=True),
         "fast": partial(run, "seconds", "fashion_cnn", "published loop", overrides=("trainer=fast",), asked=2.0),
         "dataset_size": partial(
             over_size, dnn, scratch, asked=1.05, rounds=3, picture=pictures / "bench_dataset_size.png"
