@@ -115,10 +115,14 @@ def test_without_a_repository_nothing_is_recorded_but_the_version(recorded: Reco
     assert recorded()[0] is None
 
 
-def test_an_installed_framework_is_no_part_of_the_repository_around_it(recorded: Recorded, framework: Path) -> None:
-    (framework.parent / ".gitignore").write_text("/framework/\n/run/\n/own/\n")
-    committed(framework.parent)  # the person's, which holds an environment that it ignores
-    assert "+" not in recorded()[1]
+def test_an_installed_framework_is_no_part_of_the_repository_around_it(
+    recorded: Recorded, framework: Path, lab: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".gitignore").write_text("/framework/\n/run/\n")  # the person's, which ignores an environment in it
+    commit = committed(tmp_path)
+    (lab / "lab" / "new.py").write_text("new = 1\n")
+    assert recorded()[0] == {"commit": commit, "dirty": True, "patch": "git.patch"}
+    assert "new = 1" in (tmp_path / "run" / "git.patch").read_text()
 
 
 def test_a_folder_outside_of_any_repository_records_the_checkout_of_the_framework(
