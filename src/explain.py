@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig
 
 from src.command.entry import command, each
+from src.run.write import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -68,7 +69,8 @@ def main(cfg: DictConfig) -> None:
         figure = explain(subject, view, target=cfg.target, n=cfg.n)
         path = folder / f"{view.name(target=cfg.target, n=cfg.n)}.png"
         folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, bbox_inches="tight")
+        with whole(path, synced=False) as part:
+            figure.savefig(part, format="png", bbox_inches="tight")
         print(f"picture: {path}")
 
     with quiet():
@@ -143,10 +145,10 @@ def distinct(paths: Sequence[Path]) -> list[str]:
     short = [_clean(path.stem) for path in paths]
     long = [_clean(os.path.relpath(path, root)) for path in paths]
     names: list[str] = []
-    for one, whole in zip(short, long, strict=True):
-        name = one if short.count(one) == 1 else whole
+    for one, other in zip(short, long, strict=True):
+        name = one if short.count(one) == 1 else other
         numbered = (f"{name}_{number}" for number in count(2))
-        names.append(name if name not in names else next(other for other in numbered if other not in names))
+        names.append(name if name not in names else next(free for free in numbered if free not in names))
     return names
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.write import whole
 
 if TYPE_CHECKING:
     import lightning
@@ -207,7 +208,8 @@ def store(folder: Path, figures: "Mapping[str, Figure]") -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
         path = folder / f"{name}.png"
-        figure.savefig(path, dpi=150)
+        with whole(path, synced=False) as part:
+            figure.savefig(part, format="png", dpi=150)
         log.info("%s", path)
 
 

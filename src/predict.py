@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.write import whole
 
 if TYPE_CHECKING:
     import lightning
@@ -217,8 +218,8 @@ def picture(path: Path, shown: Sequence[Labelled], *, data: "Data", title: str) 
     ]
     if tiles:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with quiet():
-            grid(tiles, title=readable(title)).savefig(path)
+        with quiet(), whole(path, synced=False) as part:
+            grid(tiles, title=readable(title)).savefig(part, format="png")
         print(f"picture: {path}")
 
 

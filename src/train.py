@@ -46,6 +46,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.run.record import keep, read, recording
     from src.run.rerun import ARGUMENTS, prepare
     from src.run.resume import is_finished, lengthened
+    from src.run.write import write
     from src.strategy.launcher import together
     from src.view.summary import show
 
@@ -75,7 +76,7 @@ def main(cfg: DictConfig) -> float | None:
         if is_resumed:
             keep(folder, "config", cfg)
         lightning.seed_everything(cfg.seed, workers=True, verbose=False)
-        (folder / ARGUMENTS).write_text(json.dumps(with_defaults(config), indent=2))
+        write(folder / ARGUMENTS, json.dumps(with_defaults(config), indent=2))
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
         follow(data, config, trains=True)
         trainer.callbacks += pruners(record, monitor=cfg.monitor)

@@ -30,6 +30,31 @@ def test_one_file_alone_writes_files_whole() -> None:
     assert (waits, moves) == ({"run/write.py"}, {"run/write.py", "run/checkpoint_io.py"})
 
 
+def test_whatever_is_written_is_written_whole() -> None:
+    """But for a new person's folder and a temporary one; the formats of an export are given a file of run/write.py."""
+    found = {name for name, tree in TREES.items() if writes(tree) - whole(tree)}
+    assert found == {"new.py", "sweep/local_gpus.py", "export.py"}
+
+
+def writes(tree: ast.AST) -> set[ast.AST]:
+    """The calls that write a file by its path."""
+    names = {"write_text", "write_bytes", "savefig", "savez_compressed"}
+    calls = {node for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    opened = {node for node in calls if attribute(node.func) == "open" and any(map(is_for_writing, node.args))}
+    return opened | {node for node in calls if attribute(node.func) in names}
+
+
+def is_for_writing(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and str(node.value)[:1] in ("w", "x")
+
+
+def whole(tree: ast.AST) -> set[ast.AST]:
+    """What stands in a block or an assignment that gets a file of src.run.write."""
+    kinds = (ast.With, ast.Assign)
+    blocks = [node for node in ast.walk(tree) if isinstance(node, kinds) and "whole(" in ast.unparse(node)]
+    return {node for block in blocks for node in ast.walk(block)}
+
+
 def attribute(node: ast.AST) -> str:
     return node.attr if isinstance(node, ast.Attribute) else ""
 

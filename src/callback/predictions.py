@@ -22,6 +22,7 @@ from src.fit.checkpoint import Checkpoint
 from src.fit.contract import Batched, Predicting, Readable, offers
 from src.run.checkpoint_io import load_weights
 from src.run.prediction_table import Table
+from src.run.write import whole
 from src.strategy.exchange import gathered_rows
 
 log = logging.getLogger(__name__)
@@ -102,7 +103,8 @@ class Predictions(lightning.Callback):
         if rows and len(said.data.shape) == 3:
             images_NCHW = said.data.samples("test", rows)
             if images_NCHW.dtype == torch.uint8:
-                np.savez_compressed(path, images=images_NCHW.permute(0, 2, 3, 1).numpy(), rows=np.array(rows))
+                with whole(path, synced=False) as part, part.open("wb") as file:
+                    np.savez_compressed(file, images=images_NCHW.permute(0, 2, 3, 1).numpy(), rows=np.array(rows))
 
     def on_exception(self, *args: object) -> None:
         """Leave no half of a file behind."""
