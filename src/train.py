@@ -32,7 +32,7 @@ def main(cfg: DictConfig) -> float | None:
     from src.config.arguments import with_defaults
     from src.config.build import build
     from src.config.hash import config_hash
-    from src.config.plain import plain
+    from src.config.plain import plain, taken
     from src.config.recorded import recorded
     from src.fit.contract import Imaginable, follow, offers
     from src.fit.life import accompany
@@ -74,7 +74,7 @@ def main(cfg: DictConfig) -> float | None:
     with environment_kept(), interruptible(), quiet(), warnings_logged(), begun(folder, facts) as record:
         checkpoint = resume(folder, config) if is_resumed else None
         if is_resumed:
-            keep(folder, "config", cfg)
+            keep(folder, "config", taken(cfg))
         lightning.seed_everything(cfg.seed, workers=True, verbose=False)
         write(folder / ARGUMENTS, json.dumps(with_defaults(config), indent=2))
         model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))

@@ -2,13 +2,18 @@
 
 import errno
 import re
+import sysconfig
+import traceback
 from difflib import get_close_matches
+from pathlib import Path
 
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
 from omegaconf import DictConfig
 
 from src.config.meant import unknown
 from src.config.schema import options
+
+OURS = Path(__file__).parents[1]
 
 
 def one_line(error: Exception) -> str:
@@ -26,8 +31,20 @@ def one_line(error: Exception) -> str:
         return _missing_option(text)
     if isinstance(error, ConfigCompositionException):
         return _composition(error)
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return " ".join(lines) if lines else type(error).__name__
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    place = own_place(error)
+    return " ".join([*lines, f"(in {place})"] if place else lines)
+
+
+def own_place(error: Exception) -> str | None:
+    """Return the file and line of a user's own code that an error comes from, through libraries or not; else None."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    for frame in frames:
+        if frame.filename.startswith((*libraries, "<")):
+            continue
+        return None if Path(frame.filename).is_relative_to(OURS) else f"{frame.filename}:{frame.lineno}"
+    return None
 
 
 def _missing_option(text: str) -> str:

@@ -62,6 +62,12 @@ def untaken(config: DictConfig) -> list[str]:
     return [group for group in groups if not any(re.search(rf"\$\{{{group}[.}}\[]", text) for text in texts)]
 
 
+def taken(config: DictConfig) -> DictConfig:
+    """Return a run's config as it is recorded: without the groups that nothing takes."""
+    empty = untaken(config)
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key not in empty])
+
+
 def is_default(node: DictConfig, group: str) -> bool:
     """Whether a group is what a command that says nothing of it gets."""
     defaults: Any = OmegaConf.to_container(OmegaConf.load(CONF / "train.yaml"))

@@ -14,7 +14,7 @@ from omegaconf import DictConfig
 
 from src.config.error import one_line
 from src.config.hash import config_hash
-from src.config.plain import fill, plain
+from src.config.plain import fill, plain, taken
 from src.run.continuation import CannotGoOnError
 from src.run.folder import shown
 from src.run.hold import HeldError, hold
@@ -112,7 +112,7 @@ def _run(main: Main, cfg: DictConfig, folder: Path) -> float | None:
     """Call `main`; before a first start keep the config as Hydra would, but only now that the folder is held."""
     if not (folder / "run.json").exists():
         composed = _composed()
-        for name, part in {"config": cfg, "hydra": composed, "overrides": composed.hydra.overrides.task}.items():
+        for name, part in {"config": taken(cfg), "hydra": composed, "overrides": composed.hydra.overrides.task}.items():
             keep(folder, name, part)
     return main(cfg)
 
