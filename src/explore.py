@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor
 
-    from src.data.batches import Images
     from src.data.module import Data
+    from src.data.read.rows import Images
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
     from src.command.check import check
     from src.config.build import build
     from src.config.plain import fill, plain
-    from src.fit.contract import Predicting, Readable, follow, offers
+    from src.fit.contract import Predicting, Readable, Streamed, follow, offers
     from src.run.pretrained import start_from
     from src.view.survey import survey
 
@@ -92,11 +92,10 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(config["data"])
     follow(data, config)
-    is_ours = offers(data, Readable)
-    if figure == "data" and not is_ours:
+    if figure == "data" and not offers(data, Readable):
         return survey(data)
-    if figure != "find_lr" and is_ours:  # samples are counted, and a batch of them looked at: none is worth keeping
-        data.in_memory, data.workers = False, 0
+    if figure != "find_lr" and offers(data, Streamed):  # samples are counted, and a batch of them looked at
+        data.stream()
     if figure == "data":
         return look(data)
     if figure == "schedule":
@@ -124,7 +123,7 @@ def look(data: "Data") -> "dict[str, Figure]":
     for split in data.splits:
         data.setup("test" if split == "test" else "fit")
     images, target_N, trained = data.originals()
-    skips = data.on_bad_file == "skip"
+    skips = data.keeping.on_bad_file == "skip"
     lines = to_paste(images, trained, scale=data.normalize.scale, skips=skips) if data.graph is None else []
     targets = {split: data.targets(split) for split in data.splits}
     names = data.classes or []

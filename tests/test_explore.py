@@ -12,6 +12,7 @@ from PIL import Image
 
 from src.callback.rates import Rates
 from src.config.build import build
+from src.data.dataset import dataset
 from src.data.look import batch, one_per_class
 from src.data.module import Data
 from src.data.read.digits import digits
@@ -141,7 +142,7 @@ def noise(*, classes: int) -> Data:
     def read(*, split: str) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.randint(256, (2 * classes, 1, 2, 2), dtype=torch.uint8), torch.arange(2 * classes) % classes
 
-    return Data(read, shape=[1, 2, 2], classes=[str(n) for n in range(classes)], task="multiclass", val_fraction=0)
+    return dataset()(read)(shape=[1, 2, 2], classes=[str(n) for n in range(classes)], task="multiclass", val_fraction=0)
 
 
 def test_the_numbers_of_nodes_have_no_statistics(explore: Command) -> None:

@@ -21,6 +21,7 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 from torchvision.datasets import CIFAR10
 
+from src.data.dataset import dataset
 from src.data.module import Data
 from src.fit.trainer import Trainer
 from src.model.learns import Learns
@@ -116,7 +117,7 @@ def tabular(
         return sets[split]
 
     classes = [str(number) for number in range(outputs)] or None
-    return Data(read, shape=[features], classes=classes, task=task, scale=1.0, **settings)
+    return dataset()(read)(shape=[features], classes=classes, task=task, scale=1.0, **settings)
 
 
 def trainer(folder: Path, **settings: Any) -> Trainer:

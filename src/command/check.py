@@ -154,7 +154,7 @@ def _other_option(group: str, key: str) -> str | None:
 
 def _check_ranks(resolved: Mapping[str, Any]) -> None:
     """Raise where a batch has fewer samples than the trainer has processes, as far as their number is known here."""
-    from src.data.shard import too_small
+    from src.data.load.shard import too_small
 
     trainer, batch_size = resolved["trainer"], resolved["data"].get("batch_size")
     devices = trainer.get("devices")

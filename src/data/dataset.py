@@ -5,11 +5,25 @@ from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from typing import Any, Protocol
 
-from src.data.module import Data, Read
+from src.data.collection import Read
+from src.data.facts import Facts
+from src.data.keep.keeping import Keeping
+from src.data.load.loading import Loading
+from src.data.module import Data
+from src.data.split.splitting import Splitting
+from src.data.transform.transforming import Transforming
+
+OWNERS: dict[str, Callable[..., Any]] = {  # of the settings, by the argument of Data
+    "facts": Facts,
+    "splitting": Splitting,
+    "keeping": Keeping,
+    "transforming": Transforming,
+    "loading": Loading,
+}
 
 
 class Dataset(Protocol):
-    """A call with the reader's own arguments and those of `Data`.
+    """A call with the reader's own arguments and the settings of the OWNERS.
 
     `read` is the reader; `facts(**settings)` gives values for the settings that `tells` names.
     """
@@ -32,22 +46,22 @@ def dataset(
 ) -> Callable[[Read], Dataset]:
     """Return a decorator for `read(*, split, ...)`, which gives (images, targets) of an official split.
 
-    In a config the dataset takes what `read` takes, beside `split`, and what `Data` takes, each under its own name.
-    What both take, both get. `facts(**settings)` gives values for the settings that `tells` names, such as the class
-    names that a folder holds; the check before compute asks for them where one of these is null.
+    In a config the dataset takes what `read` takes, beside `split`, and the settings of the OWNERS, each under its own
+    name. What both take, both get. `facts(**settings)` gives values for the settings that `tells` names, such as the
+    class names that a folder holds; the check before compute asks for them where one of these is null.
     """
 
     def decorate(read: Read) -> Dataset:
         own = {name: p for name, p in inspect.signature(read).parameters.items() if name != "split"}
-        served = {name: p for name, p in inspect.signature(Data).parameters.items() if name != "read"}
-        parameters = {name: p.replace(kind=p.KEYWORD_ONLY) for name, p in (served | own).items()}
+        owned = {name: p for owner in OWNERS.values() for name, p in inspect.signature(owner).parameters.items()}
+        parameters = {name: p.replace(kind=p.KEYWORD_ONLY) for name, p in (owned | own).items()}
         signature = inspect.Signature(list(parameters.values()), return_annotation=Data)
 
         @wraps(read)
         def build(**settings: Any) -> Data:
             signature.bind(**settings)  # raises TypeError for what neither takes
-            reads = {name: value for name, value in settings.items() if name in own}
-            return Data(partial(read, **reads), **{name: settings[name] for name in settings if name in served})
+            owners = {name: owner(**_of(owner, settings)) for name, owner in OWNERS.items()}
+            return Data(partial(read, **_of(read, settings)), **owners)
 
         build.__signature__ = signature  # type: ignore[attr-defined]
         build.__annotations__ = {name: p.annotation for name, p in parameters.items()}
@@ -55,6 +69,12 @@ def dataset(
         return build  # type: ignore[return-value]
 
     return decorate
+
+
+def _of(call: Callable[..., Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the settings that a call takes."""
+    names = inspect.signature(call).parameters
+    return {name: value for name, value in settings.items() if name in names}
 
 
 # Where files are, how many read them and what is kept of them; what a picture's axes are called.

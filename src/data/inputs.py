@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from src.data.batches import Batches
+from src.data.load.batches import Batches
 from src.data.module import Data
 from src.data.read.files import decoded
 from src.data.read.formats import missing
@@ -107,7 +107,7 @@ def _of_files(data: Data, paths: Sequence[Path]) -> Iterator[Samples]:
             package = missing(path)
             return readable(str(error.__cause__ or error)) + (f": install {package}" if package else "")
 
-    size = min(data.batch_size, LARGEST_BATCH)
+    size = min(data.loading.batch_size, LARGEST_BATCH)
     with ThreadPoolExecutor() as pool:  # decoders release Python's lock; a batch at a time bounds the memory
         for start in range(0, len(paths), size):
             part = paths[start : start + size]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
-from src.data.batches import Images
 from src.data.module import Data
+from src.data.read.rows import Images
 
 
 def one_per_class(images: Images, target_N: Tensor, classes: Sequence[str], *, skips: bool) -> dict[str, np.ndarray]:

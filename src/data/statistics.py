@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from src.data.batches import Images
+from src.data.read.rows import Images
 
 CHUNK = 2**22  # values of a tensor at a time: 32 MB as float64
 

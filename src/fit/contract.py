@@ -111,6 +111,14 @@ class Fingerprinted(Protocol):
 
 
 @runtime_checkable
+class Streamed(Protocol):
+    """Data that need not keep their samples in memory, where a look at a few is meant."""
+
+    def stream(self) -> None:
+        """Keep none from now on, and start no process to read them."""
+
+
+@runtime_checkable
 class Recorded(Protocol):
     """Data whose run folder lists the samples of each split: they stay in it, whatever is added, renamed or removed."""
 

@@ -23,7 +23,7 @@ from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
 from torch.optim import LBFGS
 
-from src.data.batches import Batches
+from src.data.load.batches import Batches
 from src.fit.contract import Batched, offers, overrides
 from src.fit.memory import freed_memory_kept
 from src.model.supervised import Supervised

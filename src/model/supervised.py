@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from src.data.batches import Batch
+from src.data.load.batches import Batch
 from src.model.keys import keep_plain_keys
 from src.model.learns import EVERYTHING, Learns
 from src.model.loader import class_counts, is_numbered, pair

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from src.callback.whiten import Whiten
+from src.data.dataset import dataset
 from src.data.module import Data
 from src.model.supervised import Supervised
 from src.net.airbench import Airbench
@@ -23,7 +24,7 @@ def data(**settings: Any) -> Data:
         return torch.from_numpy(pixels), torch.from_numpy(labels)
 
     classes = [str(number) for number in range(10)]
-    return Data(read, shape=[1, 12, 12], classes=classes, task="multiclass", mean=[0.4], std=[0.2], **settings)
+    return dataset()(read)(shape=[1, 12, 12], classes=classes, task="multiclass", mean=[0.4], std=[0.2], **settings)
 
 
 def model(net: nn.Module, *, lr: float = 0.01, **settings: Any) -> Supervised:

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from src.data.batches import Batches, Order, from_memory, from_workers
-from src.data.transform.prepare import Augment, Normalize
+from src.data.load.batches import Batches, Order, from_memory, from_workers
+from src.data.transform.normalize import Normalize
+from src.data.transform.prepare import Augment
 from tests import toy
 
 N = 23

@@ -181,7 +181,7 @@ def test_every_layout_serves_each_image_in_one_split(tmp_path):
         data.setup("fit")
         data.setup("test")
         sizes[layout] = [len(data.indices[split]) for split in ("train", "val", "test")]
-        names = [Path(path).parent.parent.name for path in data._sources["train"][0].paths]
+        names = [Path(path).parent.parent.name for path in data.collection.source("train")[0][0].paths]
         assert set(names) == {"one" if layout == "one" else "train"}
         if layout in ("one", "trained"):
             together = torch.cat([data.indices[split] for split in ("train", "val", "test")])
@@ -201,7 +201,7 @@ def test_bad_files_are_skipped_and_counted_where_that_is_asked(tmp_path, caplog,
     assert "cat/bad.jpg" in caplog.text
     seen = torch.cat([y_B for _, y_B in data.train_dataloader()])
     assert torch.bincount(seen).tolist() == [5, 5]
-    paths = data._sources["train"][0].paths
+    paths = data.collection.source("train")[0][0].paths
     assert not any(Path(paths[index]).name == "bad.jpg" for index in data.indices["train"].tolist())
 
 

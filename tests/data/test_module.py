@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import v2
 
+from src.data.dataset import dataset
 from src.data.keep import stored as stored_samples
 from src.data.module import Data
 from tests import toy
@@ -30,7 +31,7 @@ def read(*, split: str) -> tuple[Tensor, Tensor]:
 
 def data(read: Callable[..., Any] = read, **settings: Any) -> Data:
     defaults = {"shape": SHAPE, "classes": CLASSES, "task": "multiclass", "batch_size": 7, "mean": MEAN, "std": STD}
-    return Data(read, **defaults | settings)
+    return dataset()(read)(**defaults | settings)
 
 
 class Lazy:
@@ -166,7 +167,7 @@ def test_streaming_trains_to_the_same_bits_as_memory(tmp_path):
 def test_what_fits_in_memory_is_decoded_once(in_memory):
     module = data(read_lazily, in_memory=in_memory)
     images, target_N = read_lazily(split="train")
-    module.read = lambda *, split: (images, target_N)
+    module.collection.read = lambda *, split: (images, target_N)
     module.setup("fit")
     decoded = images.decoded
     for _ in range(2):

@@ -7,7 +7,8 @@ from PIL import Image
 from torchvision.transforms import RandomResizedCrop, v2
 from torchvision.transforms.v2 import functional as F
 
-from src.data.transform.prepare import Augment, Normalize, _boxes, fit, generator, resize
+from src.data.transform.normalize import Normalize
+from src.data.transform.prepare import Augment, _boxes, fit, generator, resize
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 

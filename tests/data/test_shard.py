@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from src.data.batches import Batches, Fetch, Order, from_memory, from_workers
-from src.data.shard import Shard
+from src.data.load.batches import Batches, Fetch, Order, from_memory, from_workers
+from src.data.load.shard import Shard
 from src.data.transform.mix import Mix
-from src.data.transform.prepare import Augment, Normalize
+from src.data.transform.normalize import Normalize
+from src.data.transform.prepare import Augment
 from tests import toy
 
 N = 23  # in batches of 6: the last one has 5
@@ -121,6 +122,6 @@ def test_a_batch_smaller_than_the_processes_is_refused_before_data_are_read():
         raise AssertionError("read")
 
     data = toy.tabular(batch_size=2)
-    data.read, data.trainer = read, Three()
+    data.collection.read, data.trainer = read, Three()
     with pytest.raises(ValueError, match=r"data.batch_size=2 is shared by all 3 processes.*data.batch_size=3"):
         data.setup("fit")

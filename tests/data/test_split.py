@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from src.data.split.division import cut, fold
+from src.data.split.splitting import cut, fold
 from tests import toy
 
 

@@ -90,8 +90,8 @@ def test_what_is_cached_equals_what_is_decoded_bit_for_bit(root, cache, crop, ch
     assert_same(decoded, read)
     assert plain.fingerprints() == first.fingerprints() == again.fingerprints()
     for split in ("train", "val", "test"):
-        assert is_mapped(again._stored[split][0], cache)
-        assert not is_mapped(plain._stored[split][0], cache)
+        assert is_mapped(again.collection[split][0], cache)
+        assert not is_mapped(plain.collection[split][0], cache)
 
 
 def test_bad_files_are_skipped_and_named_from_the_cache_too(root, caplog):
@@ -157,7 +157,7 @@ def test_all_splits_and_cuts_of_a_training_set_are_views_of_one_map(root):
     for settings in ({}, {"split_seed": 1}, {"val_fraction": 0.5}):
         data = folder_data(root, image_size=8, **settings)
         data.setup("fit")
-        train, val = (data._stored[split][0] for split in ("train", "val"))
+        train, val = (data.collection[split][0] for split in ("train", "val"))
         assert train is val
         addresses.add(train.untyped_storage().nbytes())
     assert len(addresses) == 1
@@ -186,7 +186,7 @@ def test_a_tensor_that_is_resized_is_the_same_from_the_cache(tmp_path, cache, mo
         facts = {"task": "multiclass", "labels": [str(number) for number in range(10)], "classes": labels}
         data = mnist(data_dir=str(tmp_path), shape=[1, 12, 12], image_size=12, cache=switch, **facts)
         data.setup("fit")
-        assert is_mapped(data._stored["train"][0], cache) == switch
+        assert is_mapped(data.collection["train"][0], cache) == switch
         seen.append([tensor for batch in data.train_dataloader() for tensor in batch])
     assert_same(seen[0], seen[1])
     assert_same(seen[0], seen[2])
@@ -197,6 +197,6 @@ def test_chosen_classes_are_rows_of_what_all_share(tmp_path):
     facts = {"task": "multiclass", "labels": [str(number) for number in range(10)], "classes": ["3", "8"]}
     data = mnist(data_dir=str(tmp_path), shape=[1, 28, 28], **facts)
     data.setup("fit")
-    assert len(data._stored["train"][0]) == 60
-    assert is_mapped(data._stored["train"][0], tmp_path / "MNIST" / "raw")
+    assert len(data.collection["train"][0]) == 60
+    assert is_mapped(data.collection["train"][0], tmp_path / "MNIST" / "raw")
     assert data.class_counts().tolist() == [6 - int((data.targets("val") == number).sum()) for number in (0, 1)]

@@ -6,17 +6,17 @@ import torch
 from sklearn.datasets import load_iris
 from torch import Tensor
 
-from src.data.batches import Order
 from src.data.dataset import dataset
+from src.data.load.batches import Order
 from src.data.module import Data
 from src.data.read.logic_gate import logic_gate
 from src.data.read.temperature import temperature
-from src.data.transform.prepare import Normalize
+from src.data.transform.normalize import Normalize
 
 
 def data(read, **options):
     facts = {"shape": (2,), "classes": ["0", "1"], "task": "binary", "scale": 1, "batch_size": 4, "shuffle": False}
-    return Data(read, **(facts | options))
+    return dataset()(read)(**(facts | options))
 
 
 @pytest.mark.parametrize(

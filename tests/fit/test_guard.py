@@ -159,7 +159,7 @@ def test_infinite_gradients_of_a_finite_loss_reach_no_checkpoint(tmp_path, every
 def test_a_batch_that_is_not_finite_is_named_itself(tmp_path):
     data = toy.tabular(train=60, batch_size=6, val_fraction=0.0, shuffle=False)
     data.setup("fit")
-    data._stored["train"][0][data.indices["train"][20]] = math.inf
+    data.collection["train"][0][data.indices["train"][20]] = math.inf
     model = toy.multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=OPTIMIZERS["sgd"])
     with pytest.raises(DivergenceError, match=r"at step 4, batch 3 of epoch 0.*the batch itself is not finite"):
         toy.trainer(tmp_path, callbacks=[Guard()]).fit(model, data)

@@ -52,7 +52,7 @@ def test_the_loss_that_a_run_scores_is_that_number(tmp_path):
     data = toy.tabular(batch_size=5)
     trainer = toy.trainer(tmp_path)
     trainer.test(model, data, verbose=False)
-    x_ND, target_N = data._stored["test"][:2]
+    x_ND, target_N = data.collection["test"][:2]
     rows = zip(model(x_ND).tolist(), target_N.tolist(), strict=True)
     by_hand = sum(math.log(sum(map(math.exp, row))) - row[target] for row, target in rows) / len(target_N)
     assert trainer.callback_metrics["test/loss"].item() == pytest.approx(by_hand, rel=1e-5)

@@ -177,7 +177,7 @@ def test_accuracy_is_over_samples_and_not_averaged_over_classes(tmp_path):
 
     x_ND, target_N = torch.zeros(10, 4), torch.tensor([0] * 8 + [1, 2])  # says 0: right in 8 of 10, in 1 class of 3
     module = toy.tabular()
-    module.read = lambda *, split: (x_ND, target_N)
+    module.collection.read = lambda *, split: (x_ND, target_N)
     trained = model("multiclass", metrics=["accuracy"])
     trained.net = Constant()
     trainer = toy.trainer(tmp_path)

@@ -9,10 +9,10 @@ from typing import Any
 
 from torch import Tensor
 
-from src.data.batches import Images
 from src.data.keep.mapped import flat
 from src.data.keep.stored import Resized
 from src.data.read.files import Files
+from src.data.read.rows import Images
 
 
 def fingerprint(images: Images, target_N: Tensor) -> str:

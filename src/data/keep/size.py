@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from src.data.batches import Images
 from src.data.transform.prepare import fit, resize
 
 
@@ -39,9 +38,9 @@ class Size:
             return images_NCHW
         return fit(images_NCHW, size)
 
-    def check(self, images: Images, rows_N: Tensor, *, crops: bool) -> None:
-        """Raise ValueError where the first of the rows has another shape than is stated."""
-        found = tuple(images[int(rows_N[0])].shape) if len(rows_N) else self.shape
+    def check(self, sample: Tensor, *, crops: bool) -> None:
+        """Raise ValueError where a sample has another shape than is stated."""
+        found = tuple(sample.shape)
         if crops:  # the box brings height and width to what is stated
             found = (found[0], *self.shape[1:])
         if found != self.shape:

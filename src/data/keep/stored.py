@@ -17,11 +17,11 @@ import torchvision
 from rich.progress import track
 from torch import Tensor
 
-from src.data.batches import Images, Rows
 from src.data.keep.cache import cached
 from src.data.keep.content import content, state
 from src.data.keep.mapped import flat
 from src.data.read.files import Files
+from src.data.read.rows import Images, Rows
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Subset
 
-from src.data.batches import Images
+from src.data.read.rows import Images
 
 
 def class_numbers(classes: Sequence[str], labels: Sequence[str]) -> list[int]:

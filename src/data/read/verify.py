@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from src.data.batches import Images, Rows
 from src.data.read.choose import choose
+from src.data.read.rows import Images, Rows
 
 
 def verified(images: Images, target_N: Tensor, *, labels: Sequence[str] | None, numbers: Sequence[int] | None) -> Rows:

@@ -12,9 +12,9 @@ from zlib import crc32
 
 from torch import Tensor
 
-from src.data.batches import Rows
 from src.data.keep.mapped import flat
 from src.data.read.files import Files
+from src.data.read.rows import Rows
 
 Samples = dict[str, int]  # by name: the size of a file in bytes, the checksum of a row, 0 where nothing is known
 

@@ -8,7 +8,6 @@ Shapes: N samples.
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from src.data.batches import Rows
+from src.data.read.readable import readable
+from src.data.read.rows import Rows
 from src.data.split.identity import Listing, Samples, listing
 from src.run.write import write
 
@@ -142,17 +142,12 @@ def _said(what: str, names: Mapping[str, list[str]]) -> str:
     """Return how many samples something is true of, of which splits, and what the first ones are called."""
     count = sum(map(len, names.values()))
     of = " and ".join(f"{len(some)} of {split}" for split, some in names.items() if split and some)
-    first = [_readable(name) for some in names.values() for name in some][:NAMED]
+    first = [readable(name) for some in names.values() for name in some][:NAMED]
     return f"{count} {what} ({f'{of}: ' if of else ''}{', '.join(first)}{', ...' * (count > NAMED)})"
 
 
 def _where(now: Listing) -> str:
-    return f" in {_readable(now.root)}" if now.root else ""
-
-
-def _readable(name: str) -> str:
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(part if part.isprintable() else part.encode("unicode_escape").decode() for part in text)
+    return f" in {readable(now.root)}" if now.root else ""
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from src.data.shard import Part
+from src.data.transform.part import Part
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ Shapes: R samples of one process.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
-from torch import Tensor
+
+from src.data.transform.part import Part
 
 
 def too_small(batch_size: int, ranks: int) -> str:
@@ -16,13 +16,6 @@ def too_small(batch_size: int, ranks: int) -> str:
         f"data.batch_size={batch_size} is shared by all {ranks} processes, and each needs a sample of it: "
         f"set data.batch_size={ranks} or more, or fewer trainer.devices"
     )
-
-
-class Part(NamedTuple):
-    """Some rows of a batch, `rows` (R,), and the number of `samples` in all of it."""
-
-    rows: Tensor
-    samples: int
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 Shapes: N samples.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -12,16 +12,22 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class Division:
-    """How a dataset's `official` splits become the `splits` that are served; the settings are those of `Data`."""
+class Splitting:
+    """How a dataset's `official` splits become the `splits` that are served.
 
-    splits: tuple[str, ...]
-    official: tuple[str, ...]
-    shared_split: bool
-    fractions: Mapping[str, float]
-    split_seed: int
-    folds: int | None
-    fold: int | None
+    What is not official is cut from the training set by `split_seed`: `val_fraction` and `test_fraction` of it. With
+    `folds` val is instead the one numbered `fold`, from 0, of as many disjoint parts of the same samples. With
+    `shared_split` the training set is every split, as of a truth table.
+    """
+
+    splits: Sequence[str] = ("train", "val", "test")
+    official: Sequence[str] = ("train", "test")
+    shared_split: bool = False
+    val_fraction: float = 0.1
+    test_fraction: float = 0.2
+    split_seed: int = 0
+    folds: int | None = None
+    fold: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for a fraction or a fold that cannot be."""
@@ -34,11 +40,14 @@ class Division:
         has_val = "val" in self.splits and "val" in self.official
         check_folds(self.fold, self.folds, cuts_val=cuts_val, has_val=has_val)
 
+    @property
+    def fractions(self) -> dict[str, float]:
+        """The shares of the training set that may be cut off it, by split."""
+        return {"val": self.val_fraction, "test": self.test_fraction}
+
     def settings(self) -> dict[str, Any]:
         """Return what a dataset is divided by, as a JSON file has it."""
-        listed = {"splits": list(self.splits), "official": list(self.official), "shared_split": self.shared_split}
-        cut = {f"{name}_fraction": fraction for name, fraction in self.fractions.items()}
-        return listed | cut | {"split_seed": self.split_seed, "folds": self.folds, "fold": self.fold}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
     def source(self, split: str) -> str:
         """Return the official split that a split is or is cut from."""
@@ -54,7 +63,8 @@ class Division:
             return dict.fromkeys(self.splits, everything_N)
         if source != "train":
             return {source: everything_N}
-        fractions = {name: self.fractions[name] for name in self.splits if name not in ("train", *self.official)}
+        shares = self.fractions
+        fractions = {name: shares[name] for name in self.splits if name not in ("train", *self.official)}
         parts = cut(samples, fractions, seed=self.split_seed)
         if self.folds is not None and self.fold is not None:
             del fractions["val"]  # a fold takes its place; a test split that is cut off stays the same one

@@ -7,28 +7,20 @@ Shapes: N samples, B batch.
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from src.data.shard import Part, Shard
+from src.data.load.shard import Shard
+from src.data.read.rows import Images
 from src.data.transform.mix import Mix
+from src.data.transform.part import Part
 from src.data.transform.prepare import Augment, generator
 
 Batch = tuple[Tensor, Tensor]
 ORDER, AUGMENT, MIX, FLIP = 0, 1, 2, 3  # what a generator is for, so that no two share their numbers
 
-
-class Images(Protocol):
-    """Samples by position: a tensor (N, ...) or anything that decodes on demand."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> Tensor: ...
-
-
-Rows = tuple[Images, Tensor, Tensor]  # stored samples, a target for each, and which of them are meant
 Fetch = Callable[[Sequence[Tensor]], Iterator[Batch]]
 
 

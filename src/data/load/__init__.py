@@ -1,0 +1,1 @@
+"""How samples become batches: their order, their number, who computes which part."""
