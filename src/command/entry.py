@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from src.command.argument import is_sweep, quoted, typed, unquoted
 from src.command.search_path import find_own_conf
+from src.command.streams import usable_streams
 from src.config.error import one_line
 from src.config.own import started_here
 from src.config.recorded import recorded
@@ -49,7 +50,7 @@ def command(
     def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
         def entry() -> None:
             logging.raiseExceptions = False  # on a full disk the log's own tracebacks would bury the one line
-            with started_here(sys.argv[1:]), one_line_errors(), reported():
+            with usable_streams(), started_here(sys.argv[1:]), one_line_errors(), reported():
                 if "${" in os.getcwd():
                     raise ValueError(f"{os.getcwd()}: Hydra would replace the ${{...}} in its name: rename this folder")
                 register()

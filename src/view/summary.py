@@ -3,6 +3,7 @@
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,8 @@ def show(folder: Path) -> None:
         Console(file=text, soft_wrap=True, width=100_000).print(table)
         lines = [line.rstrip() for line in text.getvalue().splitlines()]
     lines += next_steps(run, folder)
-    print("\n".join(lines))
+    with suppress(BrokenPipeError):  # nobody reads on: the run is done all the same
+        print("\n".join(lines))
     log.info("%s", "\n".join(lines))
 
 
