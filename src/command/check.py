@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from src.command.beside import refuse_beside
 from src.config.allow import check_name, resolve
 from src.config.build import build, facts_beside
 from src.config.direction import check_modes
@@ -52,6 +53,8 @@ def check(
     for _, node in targets(resolved):
         check_name(node["_target_"])  # all names, before the first import
     _check_presence(resolved, groups)
+    if {"model", "trainer"} <= {*groups}:
+        refuse_beside(config, resolved)
     for path, node in _calls(resolved, groups):
         check_call(path, node, resolve(node["_target_"]), elsewhere=partial(_elsewhere, path, node))
     if "trainer" in groups:
@@ -66,7 +69,6 @@ def _check_known(config: DictConfig, resolved: Mapping[str, Any], groups: Collec
         if "trainer" in groups and not is_alone:
             _check_ranks(resolved)
     if "model" in groups and _is_known(resolved["model"], "is_imaginable"):
-        _check_facts(resolved["model"], resolved["data"])
         _check_optimizer(resolved)
         _check_schedule(resolved["model"])
         names = _check_model(config, resolved)
@@ -105,6 +107,11 @@ def _refuse_untaken(config: DictConfig, typed: Iterable[str]) -> None:
         said = next((word for key, word in keys.items() if re.split(r"[.@]", key)[0] == group), None)
         if said is None and is_default(config[group], group):
             continue
+        if config.model.get(group):
+            raise ValueError(
+                f"{said or group}: model.{group} is set beside it, and is what trains: write {group}: for it where "
+                f"model.{group} is set, or leave this out"
+            )
         model = str(config.model.get("_target_")).rpartition(".")[2]
         raise ValueError(
             f"{said or f'{group} (as the experiment sets it)'}: {model} makes its own {group} and takes none: set what "
@@ -164,17 +171,6 @@ def _check_ranks(resolved: Mapping[str, Any]) -> None:
     ranks = devices * trainer.get("num_nodes", 1)
     if batch_size < ranks:
         raise ValueError(too_small(batch_size, ranks))
-
-
-def _check_facts(model: Mapping[str, Any], data: Mapping[str, Any]) -> None:
-    """Raise where a fact that was changed goes to a net that does not take it: it would be recorded, and not used."""
-    net = model.get("net")
-    if not isinstance(net, Mapping) or "_target_" not in net:
-        return
-    takes = inspect.signature(resolve(net["_target_"])).parameters
-    for key, fact in (("shape", data.get("shape")), ("outputs", model.get("outputs"))):
-        if key in net and key not in takes and net[key] != fact:
-            raise ValueError(f"model.net.{key}={net[key]}: {net['_target_']} takes no argument {key!r}: leave it out")
 
 
 def _check_schedule(model: Mapping[str, Any]) -> None:

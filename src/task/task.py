@@ -28,13 +28,13 @@ class Task(ABC):
         *,
         outputs: int,
         loss: nn.Module,
-        metrics: Iterable[str | Metric] = (),
+        metrics: str | Iterable[str | Metric] = (),
         class_weights: str | Sequence[float] | None = None,
     ):
         self.outputs = outputs
         self.loss = loss
         self.class_weights = class_weights
-        self.metrics = made(metrics, self.metric)
+        self.metrics = made([metrics] if isinstance(metrics, str) else metrics, self.metric)
         with torch.device("cpu"):  # also where the net is built without memory
             for name, metric in self.metrics.items():
                 tried(name, metric, *self.example(), score=lambda *named: self.score(*named)[0], seen=self.seen())
