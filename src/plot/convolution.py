@@ -62,7 +62,7 @@ def _table(axis: Axes) -> None:
     for sizes, kernels, padding, stride in SHAPES:
         found = [output_size(*pair, padding=padding, stride=stride) for pair in zip(sizes, kernels, strict=True)]
         rows.append([f"{len(sizes)}D", _by(sizes), _by(kernels), str(padding), str(stride), _by(found)])
-    columns = ["", "input W", "filter F", "padding P", "stride S", "output (W - F + 2P) / S + 1"]
+    columns = ["", "input W", "filter F", "padding P", "stride S", "output ⌊(W - F + 2P) / S⌋ + 1"]
     drawn = axis.table(rows, colLabels=columns, loc="center", cellLoc="center", edges="horizontal")
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(9)

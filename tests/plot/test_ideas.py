@@ -93,3 +93,9 @@ def test_the_table_of_shapes_is_what_torch_gives(sizes, kernels, padding, stride
 def test_the_shapes_cover_one_two_and_three_dimensions_and_one_by_one():
     assert {len(sizes) for sizes, *_ in SHAPES} == {1, 2, 3}
     assert (1, 1) in {kernels for _, kernels, *_ in SHAPES}
+
+
+def test_the_formula_of_the_output_rounds_down_as_the_sizes_do():
+    table = convolution().axes[-1].tables[0]
+    assert "output ⌊(W - F + 2P) / S⌋ + 1" in {cell.get_text().get_text() for cell in table.get_celld().values()}
+    assert output_size(32, 5, stride=2) == 14
