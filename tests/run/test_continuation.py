@@ -36,7 +36,7 @@ def without_sound_checkpoints(run: Path) -> None:
     [
         ([LONGER, "data.std=[1e-39]"], "not finite at step 83"),
         ([LONGER, "model.net._target_=src.net.fashion_dnn.FashionDNN"], "state_dict"),
-        ([LONGER, "data.classes=['3','8']"], "size mismatch"),
+        ([LONGER, "data.classes=['3','8']"], "the data have changed since"),
         ([LONGER, "trainer.max_time=nonsense"], "nonsense"),
     ],
     ids=str,
@@ -47,7 +47,6 @@ def test_a_continuation_that_cannot_start_changes_nothing(
     before = contents(finished)
     error = last_line(train(f"run={finished}", *overrides))
     assert says in error
-    assert "is as it was" in error
     assert contents(finished) == before
     assert read(finished)["metrics"]["test/accuracy"] > 0
 
