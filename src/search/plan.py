@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,6 +15,9 @@ from src.config.signature import check_call
 from src.search.space import Space, at_random, overrides, read_space
 
 Node = dict[str, Any]
+
+
+ALSO = {"CmaEsSampler": "cmaes", "GPSampler": "scipy"}  # what samplers of Optuna's import when they first sample
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,9 @@ def _optuna_takes(settings: Settings) -> None:
         ) from error
     sampler(settings.sampler, seed=settings.seed)
     pruner(settings.pruner)
+    name = (settings.sampler or {}).get("name")
+    if (package := ALSO.get(str(name))) and not find_spec(package):
+        raise ValueError(f"search.sampler.name={name} needs the package {package}: pip install {package}")
 
 
 def _check_pruner(settings: Settings, monitor: str) -> None:

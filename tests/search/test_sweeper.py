@@ -227,6 +227,7 @@ BAD: dict[str, tuple[list[str], list[str]]] = {  # arguments: what the line name
     "no trials": (["search.trials=0"], ["search.trials=0", "at least 1"]),
     "no jobs": (["search.jobs=0"], ["search.jobs=0", "at least 1"]),
     "an unknown setting": (["search.trails=3"], ["search.trails=3", "did you mean trials?"]),
+    "a sampler without its package": (["search.sampler.name=CmaEsSampler"], ["pip install cmaes"]),
     "an unknown sampler": (["search.sampler.name=TPSampler"], ["search.sampler.name=TPSampler", "TPESampler?"]),
     "an unknown argument": (["search.sampler.startup=1"], ["search.sampler.startup=1", "TPESampler"]),
     "an unknown pruner": (["search.pruner.name=MedainPruner"], ["search.pruner.name", "did you mean MedianPruner?"]),
