@@ -103,3 +103,27 @@ def test_a_key_that_no_owner_takes_is_one_line_with_the_nearest_name(key, near):
 def test_each_owner_refuses_what_cannot_be_before_anything_is_read(settings, said):
     with pytest.raises(ValueError, match=said):
         digits(**FACTS | settings)
+
+
+TYPED = {
+    "splitting": {"val_fraction": 0.3, "test_fraction": 0.4, "split_seed": 7, "folds": 3, "fold": 2},
+    "keeping": {"in_memory": False, "cache": False, "on_bad_file": "skip", "image_size": 16, "crop_from": 20},
+    "loading": {"batch_size": 9, "workers": 0, "drop_last": True, "shuffle": False, "passes": 2, "seed": 5},
+}
+
+
+@pytest.mark.parametrize("owner", TYPED)
+def test_what_is_typed_reaches_its_owner(owner):
+    found = getattr(digits(**FACTS, **TYPED[owner]), owner)
+    assert {key: getattr(found, key) for key in TYPED[owner]} == TYPED[owner]
+
+
+def test_what_is_typed_of_facts_and_transforms_reaches_the_batches():
+    typed = {"mean": [0.5], "std": [0.25], "scale": 16, "crop_padding": 2, "horizontal_flip": "alternating"}
+    data = digits(**FACTS, **typed, padding_mode="reflect", mixup=0.2, cutmix=0.3, axes=["x", "y"])
+    assert (data.normalize.mean, data.normalize.std, data.normalize.scale) == ((0.5,), (0.25,), 16)
+    augment = data.augment
+    assert (augment.crop_padding, augment.horizontal_flip, augment.padding_mode) == (2, "alternating", "reflect")
+    assert (data.mix.mixup, data.mix.cutmix, data.axes) == (0.2, 0.3, ("x", "y"))
+    assert digits(**FACTS, random_resized_crop=[0.3, 1.0]).augment.random_resized_crop == (0.3, 1.0)
+    assert digits(**FACTS, **typed, normalize=False).normalize.mean == (0.0,)
