@@ -92,6 +92,8 @@ class Preflight(Callback):
 
 def job(config: DictConfig) -> DictConfig:
     """Return a copy of a config without Hydra's part, and with a run folder where none is claimed yet."""
+    if "hydra" in config and config.hydra.job.chdir:
+        raise ValueError("hydra.job.chdir=true: paths are those of the folder where a command starts: leave it out")
     own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
     check_top(own, OmegaConf.get_type(config))  # type: ignore[arg-type]
     own.run = own.run or str(OUTPUTS)

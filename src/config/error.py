@@ -15,10 +15,19 @@ from src.config.schema import options
 
 OURS = Path(__file__).parents[1]
 
+# What torch says where its workers find no room for a batch; a Bus error is the same, met later.
+SHARED = re.compile(r"shared memory|/dev/shm|/torch_\d+_|signal: Bus error|<torch_\S+> in read-write mode")
+
+
+def _first(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
 
 def one_line(error: Exception) -> str:
     """Return an error as one line that names the key, the value and the nearest valid name."""
     text = str(error)
+    if SHARED.search(text) and not isinstance(error, ValueError):
+        return f"the workers' shared memory (/dev/shm) is full: set data.workers=0, or make it larger: {_first(text)}"
     if (
         isinstance(error, OSError) and error.errno == errno.ENOSPC and "run=" not in text
     ):  # often not even a file's name

@@ -16,6 +16,7 @@ BEFORE_COMPUTE = {  # arguments: what the line names
         ["optimizer.momentun=0.9", "Adam", "optimizer=sgd optimizer.momentum"],
     ),
     "unknown key, near nothing": (["optimizer.xyzzy=1"], ["optimizer.xyzzy=1", "Adam", "weight_decay"]),
+    "another working folder": (["hydra.job.chdir=true"], ["hydra.job.chdir=true"]),
     "a key without its group": (["lr=0.1"], ["did you mean optimizer.lr?"]),
     "a key without its group, forced": (["+batch_size=4"], ["did you mean data.batch_size?"]),
     "another framework's key": (["epochs=3"], ["did you mean trainer.max_epochs?"]),
