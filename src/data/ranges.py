@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-TASKS = ("binary", "multiclass", "regression")
+from src.config.schema import tasks
 
 
 def check_choices(**given: object) -> None:
@@ -11,7 +11,7 @@ def check_choices(**given: object) -> None:
         "in_memory": (True, False, "auto"),
         "on_bad_file": ("stop", "skip"),
         "cache": (True, False),
-        "task": TASKS,
+        "task": tuple(tasks()),
         "horizontal_flip": (True, False, "alternating"),
         "padding_mode": ("constant", "reflect"),
     }
