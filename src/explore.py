@@ -78,7 +78,7 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
     """Check and build what the figure needs of a run's config, and draw it."""
     import lightning
 
-    from src.command.check import check
+    from src.command.check import check, without_model
     from src.config.build import build
     from src.config.plain import fill, plain
     from src.fit.contract import Predicting, Readable, Streamed, follow, offers
@@ -88,7 +88,7 @@ def of_config(cfg: DictConfig, figure: str) -> "dict[str, Figure]":
     fill(cfg)
     if figure != "data":
         check(cfg)
-    config = plain(cfg)
+    config = plain(without_model(cfg) if figure == "data" else cfg)
     lightning.seed_everything(cfg.seed, workers=True, verbose=False)
     data = build(config["data"])
     follow(data, config)

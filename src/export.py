@@ -7,6 +7,7 @@ import inspect
 import json
 import logging
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from difflib import get_close_matches
@@ -278,14 +279,16 @@ def _onnx(
     except ModuleNotFoundError as error:
         raise ValueError(f"format=onnx needs the package {error.name}: pip install -e '.[export]'") from error
     try:
-        written = torch.onnx.export(
-            program,
-            input_names=list(names),
-            output_names=["output"],
-            dynamic_shapes=tuple({0: "batch"} if of_batch else None for of_batch in is_batch),
-            dynamo=True,
-            verbose=False,
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*The axis name")  # of several inputs, whose batches are equally long
+            written = torch.onnx.export(
+                program,
+                input_names=list(names),
+                output_names=["output"],
+                dynamic_shapes=tuple({0: "batch"} if of_batch else None for of_batch in is_batch),
+                dynamo=True,
+                verbose=False,
+            )
     except Exception as error:  # an operation that ONNX does not have
         raise ValueError(f"format=onnx: the net cannot be exported: {_reason(error)}") from error
     assert written is not None

@@ -121,7 +121,8 @@ def write(
         with Said(path, names=[readable(str(file)) for file in files], classes=classes) as said:
             for output, error in predict_files(model, readers, files, device=trainer.strategy.root_device):
                 said.add_one(output, error)
-    show(said.first, list(said.first[0]) if said.first else [])
+    if said.first:
+        show(said.first, list(said.first[0]))
     print(said.summary() + (f"; the first {n}" if n else ""))
 
 

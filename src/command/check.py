@@ -49,7 +49,7 @@ def check(
     fill(config)
     if "model" in groups:
         _refuse_untaken(config, typed)
-    resolved = plain(config)
+    resolved = plain(config if "model" in groups else without_model(config))
     for _, node in targets(resolved):
         check_name(node["_target_"])  # all names, before the first import
     _check_presence(resolved, groups)
@@ -60,6 +60,13 @@ def check(
     if "trainer" in groups:
         _check_hardware(resolved["trainer"], is_here=is_here, is_alone=is_alone)
     _check_known(config, resolved, groups, is_alone=is_alone)
+
+
+def without_model(config: DictConfig) -> DictConfig:
+    """Return a copy of a config for what looks at the data alone: the default model may not suit them."""
+    copied = config.copy()
+    copied.model = {}
+    return copied
 
 
 def _check_known(config: DictConfig, resolved: Mapping[str, Any], groups: Collection[str], *, is_alone: bool) -> None:

@@ -8,6 +8,7 @@ import torch
 from src.explore import find_lr, plan
 from src.view.survey import class_counts, contents, sizes, survey
 from tests import toy
+from tests.conftest import Command
 from tests.strangers.plain import PAIRS, load
 
 SHOWN = {  # of data: which pictures there are
@@ -66,3 +67,10 @@ def test_a_rate_is_found_and_a_schedule_drawn_for_a_stranger(
     trainer = toy.trainer(tmp_path, max_epochs=3, limit_val_batches=0)
     assert set(plan(*load("unet", "unet"), trainer)) == {"schedule"}
     assert "30 steps" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_data_that_the_default_model_does_not_suit_are_explored_all_the_same(stranger: Command) -> None:
+    ended = stranger("explore", "data=unet")
+    assert ended.code == 0, ended.err
+    assert "[16, 3, 24, 24]" in ended.out

@@ -214,11 +214,8 @@ def test_rows_are_one_per_sample_or_none(output: Any, batch: Any, rows: list[dic
 
 @pytest.mark.filterwarnings("ignore")
 def test_our_net_says_of_anybodys_batches_what_its_metrics_score(tmp_path: Path) -> None:
-    from src.model.regression import Regression
-
     net = torch.nn.Linear(10, 1)
-    adam = torch.optim.Adam
-    model = Regression(net, outputs=1, loss=torch.nn.MSELoss(), optimizer=lambda weights: adam(weights))
+    model = toy.regression(net, outputs=1, loss=torch.nn.MSELoss(), optimizer=torch.optim.Adam)
     data = load("raw", "raw")[1]
     rows = lines(wrote(model, data, tmp_path, "val")["jsonl"])
     data.setup("fit")
