@@ -50,7 +50,6 @@ class Supervised(lightning.LightningModule):
 
     is_imaginable = True  # on torch's meta device, with zeros for samples
     owners = ("task", "learns", "stepping")  # whose settings a config may state as the model's own
-    changes_no_result = ("monitor", "mode")  # which stand at the top of a config
     told = {"net": ("shape", "outputs")}  # noqa: RUF012  # which a net may take or not
 
     def __init__(

@@ -50,10 +50,10 @@ def overlay(job: DictConfig) -> str:
     if set(default.callback) - set(job.callback):
         kept = [name for name in job.callback if name in options("callback")]
         chosen["callback"] = f"[{', '.join(kept)}]"
-    options = [f"  - override /{group}: {option}" for group, option in chosen.items()]
+    overridden = [f"  - override /{group}: {option}" for group, option in chosen.items()]
     base = _composed([f"{group}={option}" for group, option in chosen.items()])
     values = _changed(_plain(job), _plain(base))
-    parts = ["\n".join(["defaults:", *options, ""])] if options else []
+    parts = ["\n".join(["defaults:", *overridden, ""])] if overridden else []
     return "\n".join([*parts, OmegaConf.to_yaml(OmegaConf.create(values))] if values else parts)
 
 
