@@ -7,6 +7,7 @@ print.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
@@ -39,7 +40,7 @@ class Preflight(Callback):
         with one_line_errors():
             if self.claims and config.get("search"):
                 raise ValueError(f"search={config.hydra.runtime.choices.search}: a search is several runs: add -m")
-            typed = config.hydra.overrides.task
+            typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
             check(job(config), groups=self.groups, typed=typed, is_alone=self.alone)
             if self.claims and config.run is None:
                 folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
@@ -59,7 +60,7 @@ class Preflight(Callback):
                 return
             found = self._check_grid(config) if is_grid(config.hydra) else None
             if found is None:
-                typed = config.hydra.overrides.task
+                typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
                 check(job(config), groups=self.groups, typed=typed, is_here=runs_here(config.hydra))
             if self.claims:
                 begin(Sweep(Path(config.hydra.sweep.dir), found))
