@@ -40,7 +40,7 @@ class Preflight(Callback):
         with one_line_errors():
             if self.claims and config.get("search"):
                 raise ValueError(f"search={config.hydra.runtime.choices.search}: a search is several runs: add -m")
-            typed = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+            typed: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
             check(job(config), groups=self.groups, typed=typed, is_alone=self.alone)
             if self.claims and config.run is None:
                 folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
