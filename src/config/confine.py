@@ -13,7 +13,9 @@ from src.config.plain import plain
 
 WRITERS = ("trainer", "callback", "logger")  # the groups whose classes write files
 # A model or data of Lightning's own, which write nothing: its demos, and what makes data of datasets.
-WRITER = re.compile(r"lightning\.(?!pytorch\.demos\.)(?!(\w+\.)*LightningDataModule\.from_datasets$)|src\.(callback|fit|strategy|run)\.")
+WRITER = re.compile(
+    r"lightning\.(?!pytorch\.demos\.)(?!(\w+\.)*LightningDataModule\.from_datasets$)|src\.(callback|fit|strategy|run)\."
+)
 REMOTE = re.compile(r"lightning\.pytorch\.loggers\.(?!CSVLogger|TensorBoardLogger|csv_logs\.|tensorboard\.)")
 PLACE = re.compile(
     r"(?<!sub_)(dir|dirpath|folder|path|root|uri|url|location)$"
