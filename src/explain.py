@@ -84,6 +84,7 @@ def described(config: dict[str, Any]) -> "Subject":
     Raises ValueError where the data are no images.
     """
     from src.config.build import build
+    from src.fit.contract import follow
     from src.fit.subject import Subject
     from src.run.folder import checkpoint
     from src.run.pretrained import start_from
@@ -91,6 +92,7 @@ def described(config: dict[str, Any]) -> "Subject":
 
     if config["run"]:
         model, data = restore(config, checkpoint(Path(config["run"]), config["checkpoint"]))
+        follow(data, config)
     else:
         model, data = build(config["model"]).eval(), build(config["data"])
         is_ours = offers(model, Predicting)
