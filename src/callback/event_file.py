@@ -1,6 +1,7 @@
 """TensorBoard's event file of a run, for what is no scalar."""
 
 import struct
+from typing import Any
 
 import lightning
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -24,6 +25,7 @@ def add_png(events: SummaryWriter, tag: str, png: bytes, *, step: int) -> None:
 def add_summary(events: SummaryWriter, summary: Summary, *, step: int) -> None:
     """Add what SummaryWriter has no method for."""
     if events.file_writer is None:  # closed after a fit, and the test logged nothing that would open another
-        events.file_writer = FileWriter(events.log_dir)
-        events.all_writers = {events.log_dir: events.file_writer}
-    events.file_writer.add_summary(summary, step)
+        opened: Any = FileWriter(events.log_dir)
+        vars(events).update(file_writer=opened, all_writers={events.log_dir: opened})
+    file: Any = events.file_writer
+    file.add_summary(summary, step)

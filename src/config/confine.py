@@ -14,7 +14,8 @@ from src.config.plain import plain
 WRITERS = ("trainer", "callback", "logger")  # the groups whose classes write files
 # A model or data of Lightning's own, which write nothing: its demos, and what makes data of datasets.
 WRITER = re.compile(
-    r"lightning\.(?!pytorch\.demos\.)(?!(\w+\.)*LightningDataModule\.from_datasets$)|src\.(callback|fit|strategy|run)\."
+    r"lightning\.(?!pytorch\.demos\.)(?!(\w+\.)*LightningDataModule\.from_datasets$)"
+    r"|src\.(callback|fit|strategy|run)\."
 )
 REMOTE = re.compile(r"lightning\.pytorch\.loggers\.(?!CSVLogger|TensorBoardLogger|csv_logs\.|tensorboard\.)")
 PLACE = re.compile(
