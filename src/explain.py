@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from torch import Tensor, nn
 
-    from src.fit.contract import Predicting, offers
     from src.fit.subject import Subject
 
 Source = Path | tuple[str, int]  # of an image
@@ -84,7 +83,7 @@ def described(config: dict[str, Any]) -> "Subject":
     Raises ValueError where the data are no images.
     """
     from src.config.build import build
-    from src.fit.contract import follow
+    from src.fit.contract import Predicting, follow, offers
     from src.fit.subject import Subject
     from src.run.folder import checkpoint
     from src.run.pretrained import start_from
