@@ -5,9 +5,10 @@ import time
 from typing import Any
 
 import lightning
+from torch.utils.data.distributed import DistributedSampler
 
 from src.fit.contract import Batched, Fingerprinted, offers
-from src.fit.leaves import samples
+from src.fit.leaves import leaves, samples
 from src.model.share import lr_factor
 from src.run.record import Record
 
@@ -25,6 +26,7 @@ class Recorder(lightning.Callback):
         self._first_step: int | None = None
         self._calls = 0  # of this epoch, before this start of the run
         self._is_counted = True
+        self._is_resumed = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the number of parameters, and what the data is."""
@@ -36,8 +38,14 @@ class Recorder(lightning.Callback):
         self._fingerprint(trainer)
 
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Record what the test data is."""
+        """Record what the test data is; say how often some of it is scored."""
         self._fingerprint(trainer)
+        if trainer.is_global_zero and (twice := padded(trainer.test_dataloaders)):
+            log.warning(
+                "test: %d samples are scored twice, so that %d processes have as many each: src.eval scores each once",
+                twice,
+                trainer.world_size,
+            )
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock, in the midst of an epoch where the run is resumed there; say how the work is shared."""
@@ -46,7 +54,8 @@ class Recorder(lightning.Callback):
         self._first_step = trainer.global_step
         self._is_counted = offers(trainer.train_dataloader, Batched)
         done = trainer.fit_loop.epoch_loop.batch_progress.current.completed
-        self._calls = done if trainer.fit_loop.restarted_mid_epoch else 0
+        self._is_resumed = trainer.fit_loop.restarted_mid_epoch
+        self._calls = done if self._is_resumed else 0
         self._resumed_s = time.monotonic()
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -54,6 +63,11 @@ class Recorder(lightning.Callback):
         if trainer.current_epoch:
             self._update(trainer)
         self._resumed_s = time.monotonic()
+
+    def on_train_batch_start(self, *arguments: object) -> None:
+        """Start the clock behind the batches that a resumed epoch loaded again."""
+        if self._is_resumed:
+            self._is_resumed, self._resumed_s = False, time.monotonic()
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -101,6 +115,13 @@ class Recorder(lightning.Callback):
         epochs = trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]  # right after an early stop too
         speed = {"samples_per_second": round(self.samples / self.seconds, 1)} if self.seconds else {}
         self.record.update(epochs=epochs, steps=trainer.global_step, metrics=scores(trainer), **speed)
+
+
+def padded(loaders: Any) -> int:
+    """Return how many samples of loaders Lightning's distributed samplers add, to give each process as many."""
+    samplers: list[Any] = [getattr(loader, "sampler", None) for loader in leaves(loaders)]
+    shared = [sampler for sampler in samplers if isinstance(sampler, DistributedSampler)]
+    return sum(sampler.total_size - len(sampler.dataset) for sampler in shared)  # type: ignore[arg-type, misc]
 
 
 def sharing(trainer: lightning.Trainer, module: lightning.LightningModule) -> dict[str, Any]:

@@ -16,9 +16,10 @@ import lightning
 import numpy as np
 import torch
 from lightning.pytorch.utilities import CombinedLoader
+from torch.utils.data import IterableDataset
 
 from src.fit.contract import Batched, Stateful, offers
-from src.fit.leaves import checksum
+from src.fit.leaves import checksum, leaves
 from src.fit.verified import quick
 
 if TYPE_CHECKING:
@@ -257,6 +258,9 @@ class Replay(lightning.Callback):
     def _seeded(self, trainer: lightning.Trainer, loaders: Any, mode: str) -> Any:
         if offers(loaders, Batched):
             return loaders
+        streams = [isinstance(getattr(loader, "dataset", None), IterableDataset) for loader in leaves(loaders)]
+        if trainer.world_size > 1 and any(streams) and trainer.is_global_zero:
+            log.warning("each of %d processes iterates a whole stream that does not share itself", trainer.world_size)
         progress: Any = trainer.fit_loop.epoch_progress
         saved, self._saved = self._saved, {}
         self._loader = Seeded(
