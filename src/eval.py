@@ -42,7 +42,8 @@ def main(cfg: DictConfig) -> None:
         model, data = build(config["model"]), steady(build(config["data"]), seed=cfg.seed)
         follow(data, config)
         if reason := lacking(model, data, cfg.split):
-            raise ValueError(f"split={cfg.split}: {reason}: there is nothing to score")
+            others = [f"give split={other}" for other in SPLITS if lacking(model, data, other) is None]
+            raise ValueError(f"split={cfg.split}: {reason}: {' or '.join(others) or 'there is nothing to score'}")
         unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
         trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
         rows = evaluate(model, data, trainer, paths, split=cfg.split)

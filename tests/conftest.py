@@ -63,7 +63,7 @@ Made = Callable[..., Path]
 def as_found() -> Iterator[None]:
     """Put back what a command changes in its process: environment, arguments, folder, logging, Hydra's state."""
     environment, argv, folder, path = dict(os.environ), sys.argv, Path.cwd(), list(sys.path)
-    names = (None, "src.traceback", "src.sweep", "lightning.pytorch", "lightning.fabric")
+    names = (None, "src.traceback", "src.shown", "src.sweep", "lightning.pytorch", "lightning.fabric")
     loggers = [logging.getLogger(name) for name in names]
     state = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     try:
@@ -112,6 +112,7 @@ def forget(folder: Path) -> None:
 def lab(tmp_path: Path) -> Path:
     """A working folder that the test may change: the strangers' package `lab` beside their `conf`."""
     strangers = ROOT / "tests" / "strangers"
+    forget(strangers / "lab")  # another test may have imported the package where it lies
     for part in ("lab", "conf"):
         shutil.copytree(strangers / part, tmp_path / "own" / part, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path / "own"

@@ -251,7 +251,7 @@ def test_a_tracker_that_sends_is_not_started_by_a_folder(name: str, folder: Path
 def test_the_default_folder_of_lightning_is_the_run(folder: Path, train: Command, tmp_path: Path) -> None:
     before = outside(tmp_path, folder)
     profiler = {"_target_": "lightning.pytorch.profilers.SimpleProfiler", "filename": "profile"}
-    edit(folder, trainer__default_root_dir=None, trainer__logger=[], trainer__profiler=profiler)
+    edit(folder, trainer__default_root_dir=None, trainer__logger=[], trainer__profiler=profiler, logger={})
     ended = train(f"run={folder}", "trainer.max_epochs=3")
     assert ended.code == 0, ended.err
     assert outside(tmp_path, folder) == before

@@ -112,16 +112,19 @@ def test_a_job_that_failed_before_does_not_stop_a_sweep_that_fails_fast(train: C
 
 
 def seen_by_the_sweeper(train: Command, tmp_path: Path, *arguments: str) -> list[float]:
+    seen = tmp_path / "seen"
+    seen.unlink(missing_ok=True)
     (tmp_path / "spy.py").write_text(
-        "from hydra.experimental.callback import Callback\nSEEN = []\n\n\n"
+        "from hydra.experimental.callback import Callback\n\n\n"
         "class Spy(Callback):\n"
         "    def on_job_end(self, config, job_return, **kwargs):\n"
-        "        SEEN.append(job_return.return_value)\n"
+        f"        with open({str(seen)!r}, 'a') as file:\n"
+        "            print(job_return.return_value, file=file)\n"
     )
     sys.path.insert(0, str(tmp_path))
     try:
         two_datasets(train, tmp_path, "+hydra.callbacks.spy._target_=spy.Spy", *arguments)
-        return list(sys.modules.pop("spy").SEEN)
+        return [float(line) for line in seen.read_text().splitlines()]
     finally:
         sys.path.remove(str(tmp_path))
 

@@ -102,6 +102,7 @@ def test_the_best_accuracy_is_the_highest_without_a_mode(train: Command) -> None
 def test_the_folder_has_what_the_design_lists_and_nothing_half_written(original: Path) -> None:
     there = {path.name for path in original.iterdir()}
     whole = {"run.json", "arguments.json", ".hydra", ".lock", "metrics.csv", "checkpoints", "tensorboard", "train.log"}
+    whole |= {"splits.json"}
     assert there - {"git.patch"} == whole | {"predictions", "figures"}  # where the code has changes
     names = ("best", "last", "previous")
     stored = {path.name for path in (original / "checkpoints").iterdir()}

@@ -129,7 +129,7 @@ def test_where_every_class_has_samples_the_bits_are_torchmetrics() -> None:
 
 def test_a_run_says_once_what_has_no_score_and_logs_no_number_for_it(tmp_path, caplog) -> None:
     data = toy.tabular(outputs=2, task="binary", test=4, batch_size=4, val_fraction=0.2)
-    data.read = lambda *, split: (torch.randn(20, 4), torch.zeros(20, dtype=torch.long))
+    data.collection.read = lambda *, split: (torch.randn(20, 4), torch.zeros(20, dtype=torch.long))
     points = toy.Points()
     made = {"outputs": 1, "loss": nn.BCEWithLogitsLoss(), "optimizer": partial(torch.optim.SGD, lr=0.1)}
     made["metrics"] = ["auroc", "accuracy"]

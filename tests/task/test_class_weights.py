@@ -18,7 +18,7 @@ def test_balanced_class_weights_are_inverse_to_the_frequencies_of_the_training_s
         return torch.randn(35, 4), target_N
 
     data = toy.tabular(val_fraction=0.0)
-    data.read = read
+    data.collection.read = read
     module = model("balanced")
     toy.trainer(tmp_path).fit(module, data)
     torch.testing.assert_close(module.loss.weight, torch.tensor([35 / 60, 35 / 30, 35 / 15]))
