@@ -132,7 +132,8 @@ def test_no_more_of_train_and_val_is_kept_than_the_trainer_may_use(
 
 
 def test_train_and_val_are_judged_by_the_best_weights_and_the_fit_is_left_as_it_was(train: Command) -> None:
-    settings = ("model=mlp", "data.classes=['3','8']", "optimizer.lr=1", "scheduler=none", "trainer.max_epochs=3")
+    wild = ("optimizer=sgd", "optimizer.lr=2", "scheduler=none", "data.mean=[0]", "data.std=[1]", "data.batch_size=8")
+    settings = ("model=softmax_regression", "data.classes=['3','8']", "trainer.max_epochs=3", *wild)
     run, without = train(*settings), train(*settings, "~callback.predictions", "~callback.figures")
     record = read_record(run.run)
     assert record["best"]["epoch"] < 2  # so that the best weights are not the last ones
