@@ -111,7 +111,8 @@ def test_an_error_in_a_worker_is_the_error_of_the_run(tmp_path: Path) -> None:
 
 def test_an_error_in_rank_0_is_its_own(tmp_path: Path) -> None:
     code, said = run(tmp_path, *SHORT, *trouble("error", step=12, rank=0))
-    assert (code, said.splitlines()[-1]) == (1, "error: no step 12 today")
+    assert code == 1
+    assert said.splitlines()[-1].startswith("error: no step 12 today (in ")
 
 
 def test_a_worker_that_hangs_ends_the_run_when_the_time_is_up(tmp_path: Path) -> None:
