@@ -10,7 +10,7 @@ PLACES = 8  # of a tensor that are looked at
 
 
 def leaves(batch: Any) -> Iterator[Any]:
-    """Yield what is no container in mappings, sequences, dataclasses and objects with a dictionary of tensors."""
+    """Yield what is no container in nested mappings, lists, tuples and dataclasses."""
     if isinstance(batch, Mapping):
         for part in batch.values():
             yield from leaves(part)

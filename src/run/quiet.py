@@ -14,7 +14,7 @@ HARMLESS = (
     r"Total length of `list` across ranks is zero",  # data.val_fraction=0 asks for no val batch
     r".*does not have many workers",  # data in memory needs none
     r"The image decoding .* capabilities of TorchVision",  # twice as fast as Pillow, which takes over what it refuses
-    r"You're resuming from a checkpoint that ended before the epoch ended",  # src.fit.loops places the loader
+    r"You're resuming from a checkpoint that ended before the epoch ended",  # src.fit.quick places the loader
     r"Glyph .* missing from font",  # a letter that a picture's font lacks is a box
 )
 
