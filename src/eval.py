@@ -69,7 +69,7 @@ def evaluate(
     run = {"val": trainer.validate, "test": trainer.test}[split]
     rows = []
     for path in paths:
-        checkpoint = load_weights(model, path)
+        checkpoint = load_weights(model, path, data=data)
         run(model, data, verbose=False)
         where = {
             "checkpoint": path.name,

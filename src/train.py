@@ -192,7 +192,7 @@ def test(
 
     checkpoint = record.fields["best"]["checkpoint"]
     if checkpoint:
-        load_weights(model, record.path.parent / checkpoint)
+        load_weights(model, record.path.parent / checkpoint, data=data)
     trainer.test(model, data, verbose=False)
     record.update(metrics=record.fields["metrics"] | scores(trainer))
 

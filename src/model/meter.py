@@ -74,7 +74,6 @@ class Meter(nn.Module):
         The pending batches stay pending: sums rounded in another order would be other sums.
         """
         joined = None
-        self._gather()
         if self._pending:
             losses, outputs, targets = zip(*self._pending, strict=True)
             sizes = [len(target_B) for target_B in targets]
@@ -83,7 +82,8 @@ class Meter(nn.Module):
         return {"pending": joined, "whole": self.whole.progress(), "point": self.point.progress()}
 
     def resume(self, *progress: dict[str, Any]) -> None:
-        """Take up what `progress` returned, in one process or in several; before the module moves to its device."""
+        """Take up what `progress` returned, in one process or in several."""
+        progress = move_data_to_device(progress, self.whole.loss.device)
         for one in progress:
             if joined := one["pending"]:
                 parts = (joined[name].split(joined["sizes"]) for name in ("outputs", "targets"))
@@ -91,14 +91,7 @@ class Meter(nn.Module):
         self.whole.resume(*(one["whole"] for one in progress))
         self.point.resume(*(one["point"] for one in progress))
 
-    def _gather(self) -> None:
-        """Bring to the metrics' device what a resumed run took up before it was there."""
-        device = self.whole.loss.device
-        if self._pending and self._pending[0][0].device != device:
-            self._pending = move_data_to_device(self._pending, device)
-
     def _update(self) -> None:
-        self._gather()
         if not self._pending:
             return
         losses, outputs, targets = zip(*self._pending, strict=True)

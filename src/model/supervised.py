@@ -80,6 +80,7 @@ class Supervised(lightning.LightningModule):
         self._compiled_mode: str | None = None
         self._is_graph = False
         self._ranks = 1
+        self._resumed: list[dict[str, Any]] = []  # by process, the scores of the epoch to go on in
         self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *task.metrics))
         keep_plain_keys(self)
 
@@ -199,7 +200,14 @@ class Supervised(lightning.LightningModule):
             self.task.weigh(balanced(class_counts(self.trainer)).to(self.device))
 
     def on_train_start(self) -> None:
-        """Freeze what is frozen; refuse a last batch of one sample where BatchNorm would have one value per channel."""
+        """Freeze what is frozen; refuse a last batch of one sample where BatchNorm would have one value per channel.
+
+        Go on with the scores of a resumed epoch.
+        """
+        if ours := self._resumed[
+            self.global_rank :: self._ranks
+        ]:  # none where there are more processes than there were
+            self.train_meter.resume(*ours)
         self.on_train_epoch_start()  # which Lightning leaves out where it resumes inside an epoch
         self._frozen.merge(self.net)
         self._curve.start(self.trainer)
@@ -224,9 +232,6 @@ class Supervised(lightning.LightningModule):
         checkpoint["train_meter"] = gathered(progress) if self._ranks > 1 else progress
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with the scores of the resumed epoch."""
-        if self.trainer.state.fn == "fit" and "train_meter" in checkpoint:
-            progress = checkpoint["train_meter"]
-            ours = (progress if isinstance(progress, list) else [progress])[self.global_rank :: self._ranks]
-            if ours:  # none where there are more processes than there were
-                self.train_meter.resume(*ours)
+        """Keep the scores of the epoch so far, for a resume to go on with."""
+        progress = checkpoint.get("train_meter", [])
+        self._resumed = progress if isinstance(progress, list) else [progress]

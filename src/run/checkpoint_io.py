@@ -4,9 +4,11 @@ import hashlib
 import io
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning
 import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
@@ -103,18 +105,35 @@ def load(path: Path, *, map_location: Any = "cpu") -> dict[str, Any]:
     return checkpoint
 
 
-def load_weights(module: torch.nn.Module, path: Path) -> dict[str, Any]:
-    """Load a checkpoint's weights into `module` and return the checkpoint.
+def load_weights(module: torch.nn.Module, path: Path, *, data: object = None) -> dict[str, Any]:
+    """Load a checkpoint's weights into `module`, its own state into a LightningDataModule, and return the checkpoint.
 
-    Raises ValueError where they are of another net.
+    As Lightning does, with the module's `on_load_checkpoint` first. Raises ValueError where they are of another net,
+    or where a module's or a data module's own code cannot take what the checkpoint holds.
     """
     checkpoint = load(path)
+    strict = True
+    if isinstance(module, lightning.LightningModule):
+        strict = module.strict_loading
+        if "pytorch-lightning_version" in checkpoint:  # which a file of weights alone lacks
+            _taken(module.on_load_checkpoint, checkpoint, path)
     try:
-        module.load_state_dict(checkpoint["state_dict"])
+        module.load_state_dict(checkpoint["state_dict"], strict=strict)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"checkpoint {path} is of another net: {reason}") from error
+    name = type(data).__qualname__
+    if isinstance(data, lightning.LightningDataModule) and name in checkpoint:
+        _taken(data.load_state_dict, checkpoint[name], path)
     return checkpoint
+
+
+def _taken(take: Callable[[dict[str, Any]], object], state: dict[str, Any], path: Path) -> None:
+    try:
+        take(state)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0]
+        raise ValueError(f"checkpoint {path}: {take.__qualname__} cannot take what it holds: {reason}") from error
 
 
 def sha256(path: Path) -> str:

@@ -62,10 +62,10 @@ def _offered(thing: object, name: str) -> Any:
 
 
 def restore(config: Mapping[str, Any], checkpoint: Path) -> tuple[Any, Any]:
-    """Return the model and the data of a plain config; the model with a checkpoint's weights, in eval mode."""
+    """Return the model and the data of a plain config with what a checkpoint holds, the model in eval mode."""
     from src.config.build import build
     from src.run.checkpoint_io import load_weights
 
     model, data = build(config["model"]), build(config["data"])
-    load_weights(model, checkpoint)
+    load_weights(model, checkpoint, data=data)
     return model.eval(), data

@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import torch
 from torch import nn
@@ -223,3 +224,59 @@ def test_a_power_cut_between_any_two_file_operations_leaves_the_new_or_the_last_
     assert not list(path.parent.glob("*.part"))
     if name == "last.ckpt":
         assert load(path.with_name("previous.ckpt"))["global_step"] in (2, 3)
+
+
+class Adapted(lightning.LightningModule):
+    """Keeps a threshold in the checkpoint by Lightning's hooks, and of its weights only those that it trains."""
+
+    strict_loading = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen, self.head, self.threshold = nn.Linear(2, 2), nn.Linear(2, 1), 0.5
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.threshold = checkpoint["threshold"]
+
+
+class Words(lightning.LightningDataModule):
+    """Knows after its `setup` for training alone which words there are, as a data module with a vocabulary does."""
+
+    words: tuple[str, ...] = ()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"words": list(self.words)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.words = tuple(state["words"])
+
+
+def adapted(path: Path, **more: Any) -> Path:
+    head = {name: value + 1 for name, value in Adapted().state_dict().items() if name.startswith("head")}
+    checkpoint = {"state_dict": head, "pytorch-lightning_version": lightning.__version__, "threshold": 0.9} | more
+    CheckpointIO().save_checkpoint(checkpoint | {"Words": {"words": ["a", "b"]}}, path)
+    return path
+
+
+def test_what_lightnings_hooks_kept_in_a_checkpoint_comes_back_with_the_weights(tmp_path: Path) -> None:
+    module, data = Adapted(), Words()
+    checkpoint = load_weights(module, adapted(tmp_path / "best.ckpt"), data=data)
+    assert module.threshold == 0.9
+    assert data.words == ("a", "b")
+    assert torch.equal(module.head.weight, checkpoint["state_dict"]["head.weight"])
+
+
+def test_a_checkpoint_that_a_hook_cannot_take_is_one_line(tmp_path: Path) -> None:
+    saved = adapted(tmp_path / "best.ckpt")
+    checkpoint = torch.load(saved, weights_only=True)
+    del checkpoint["threshold"]
+    CheckpointIO().save_checkpoint(checkpoint, saved)
+    with pytest.raises(ValueError, match=r"best\.ckpt: Adapted\.on_load_checkpoint cannot take .*'threshold'"):
+        load_weights(Adapted(), saved)
+
+
+def test_a_file_of_weights_alone_needs_no_hook(tmp_path: Path) -> None:
+    torch.save(Adapted().state_dict(), tmp_path / "w.pt")
+    module = Adapted()
+    load_weights(module, tmp_path / "w.pt", data=Words())
+    assert module.threshold == 0.5
