@@ -34,9 +34,9 @@ class Data(lightning.LightningDataModule):
     """Train, val and test batches of one dataset, in memory where it fits.
 
     `read(split=...)` gives an official split of the dataset: stored samples (N, C, H, W) or (N, D), or images that
-    decode on demand, and targets (N,) as class numbers, or numbers for regression. Each of the others owns some
-    settings and says what they mean. `fit` serves no test sample. `setup` raises ValueError where the samples
-    contradict the facts.
+    decode on demand, and targets (N,) as class numbers or numbers, or (N, K) as 0 or 1 for each label. Each of the
+    others owns some settings and says what they mean. `fit` serves no test sample. `setup` raises ValueError where the
+    samples contradict the facts.
     """
 
     def __init__(
@@ -163,13 +163,14 @@ class Data(lightning.LightningDataModule):
         return torch.stack([images[int(rows_N[position])] for position in positions])
 
     def targets(self, split: str) -> Tensor:
-        """Return the targets of a split that is set up, (N,): class numbers, or numbers for regression."""
+        """Return the targets of a split that is set up: class numbers or numbers (N,), a 0 or 1 per label (N, K)."""
         _, target_N, rows_N = self.collection[split]
         return target_N[rows_N]
 
     def class_counts(self) -> Tensor:
-        """How many samples of each class the training split has, (K,)."""
-        return torch.bincount(self.targets("train"), minlength=len(self.classes or ()))
+        """How many samples of each class or with each label the training split has, (K,)."""
+        target_N = self.targets("train")
+        return target_N.sum(dim=0) if target_N.ndim == 2 else target_N.bincount(minlength=len(self.classes or ()))
 
     def names(self, split: str) -> list[str]:
         """What to call each sample of a split that is set up: its file, else its number, such as test/17."""

@@ -15,6 +15,7 @@ from src.task.metric_state import forget, set_state, state_of, updates
 from src.task.task import Task
 
 MAX_PENDING = 100  # batches kept until the metrics see them at once: a bound on memory
+MAX_VALUES = 2**22  # of targets among them: masks have many
 
 
 class Meter(nn.Module):
@@ -29,17 +30,18 @@ class Meter(nn.Module):
         super().__init__()
         self.whole = _Scores(task)
         self.point = _Scores(task)
-        self.predict = task.predict
+        self.kept, self.scored = task.kept, task.scored
         self.notes: dict[str, str] = {}
         self.said: set[tuple[str, str]] = set()  # of these notes, by whoever reads them
         self.ranks = 1
-        self._seen = 0
+        self._seen = self._values = 0
         self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def add(self, loss: Tensor, output_B: Tensor, target_B: Tensor) -> None:
         """Remember one batch; none of the tensors may carry a graph."""
-        self._pending.append((loss, output_B, target_B))
-        if len(self._pending) >= MAX_PENDING:
+        self._pending.append((loss, self.kept(output_B), target_B))
+        self._values += target_B.numel()
+        if len(self._pending) >= MAX_PENDING or self._values >= MAX_VALUES:
             self._update()
 
     def flush(self) -> dict[str, Tensor]:
@@ -63,7 +65,7 @@ class Meter(nn.Module):
 
     def reset(self) -> None:
         """Forget everything."""
-        self._seen = 0
+        self._seen = self._values = 0
         self._pending.clear()
         self.whole.reset()
         self.point.reset()
@@ -88,6 +90,7 @@ class Meter(nn.Module):
             if joined := one["pending"]:
                 parts = (joined[name].split(joined["sizes"]) for name in ("outputs", "targets"))
                 self._pending += zip(joined["losses"].unbind(), *parts, strict=True)
+                self._values += joined["targets"].numel()
         self.whole.resume(*(one["whole"] for one in progress))
         self.point.resume(*(one["point"] for one in progress))
 
@@ -96,9 +99,10 @@ class Meter(nn.Module):
             return
         losses, outputs, targets = zip(*self._pending, strict=True)
         self._pending.clear()
+        self._values = 0
         self._seen += sum(map(len, targets))
         samples_S = torch.tensor([float(len(target_B)) for target_B in targets], device=losses[0].device)
-        loss_S, scored_N, target_N = torch.stack(losses), self.predict(torch.cat(outputs)), torch.cat(targets)
+        loss_S, scored_N, target_N = torch.stack(losses), self.scored(torch.cat(outputs)), torch.cat(targets)
         for scores in (self.whole, self.point):
             scores.loss.update(loss_S, samples_S)
             scores.seen.update(scored_N, target_N)

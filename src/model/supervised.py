@@ -67,6 +67,7 @@ class Supervised(lightning.LightningModule):
         self.net = net
         self.runner: Callable[[Tensor], Tensor] | None = None  # a strategy's, which runs the net on several devices
         self.task = task
+        self.form = task.form  # of what is said of a sample
         self.loss = task.loss  # here too, so that it moves with the module and its weights are in the state
         self.optimizer = optimizer
         self.scheduler = scheduler

@@ -24,6 +24,8 @@ OF_CLASS |= {"specificity": 0, "negativepredictivevalue": 0}
 class Binary(Task):
     """One output, the logit of class 1; the loss is binary cross-entropy on logits."""
 
+    form = "classes"
+
     def metric(self, name: str) -> Metric:
         """Return the binary torchmetrics metric of that name."""
         return metric_class(name, METRICS)(validate_args=False)  # validation reads values on the host

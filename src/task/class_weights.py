@@ -21,5 +21,8 @@ def stated(class_weights: str | Sequence[float], *, outputs: int) -> Tensor:
 
 
 def balanced(count_K: Tensor) -> Tensor:
-    """Return weight_K for the number of samples of each class: with these, all classes count alike."""
-    return count_K.sum() / (len(count_K) * count_K)
+    """Return weight_K for the number of samples of each class: with these, all classes count alike.
+
+    A class without samples weighs nothing.
+    """
+    return torch.where(count_K > 0, count_K.sum() / (len(count_K) * count_K), 0.0)

@@ -30,6 +30,8 @@ class Multiclass(Task):
     the one that neither overflows nor loses small probabilities, in one call.
     """
 
+    form = "classes"
+
     def metric(self, name: str) -> Metric:
         """Return the metric of that name: accuracy over samples, others averaged over classes."""
         options = {"average": "micro"} if name == "accuracy" else {"average": "none"} if word(name) in EACH else {}

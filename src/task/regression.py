@@ -23,6 +23,8 @@ CORRELATED = ("spearmancorrcoef", "pearsoncorrcoef", "kendallrankcorrcoef", "con
 class Regression(Task):
     """One output; the loss is the mean squared error."""
 
+    form = "numbers"
+
     def metric(self, name: str) -> Metric:
         """Return the torchmetrics regression metric of that name."""
         return metric_class(name, METRICS)()

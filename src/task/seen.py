@@ -28,6 +28,25 @@ class Counts(Metric):
         return self.count_K
 
 
+class Labelled(Metric):
+    """How many samples have each of K labels, and how many do not."""
+
+    full_state_update = False
+    count_2K: Tensor
+
+    def __init__(self, labels: int):
+        super().__init__()
+        self.add_state("count_2K", torch.zeros(2, labels, dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, predictions_NK: Tensor, labels_NK: Tensor) -> None:
+        """Count."""
+        self.count_2K += torch.stack([(labels_NK == value).sum(dim=0) for value in (0, 1)])
+
+    def compute(self) -> Tensor:
+        """Return count_2K: the samples without each label, and with it."""
+        return self.count_2K
+
+
 class Ranges(Metric):
     """The lowest and the highest of the predictions, and of the targets."""
 

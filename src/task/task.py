@@ -20,8 +20,11 @@ class Task(ABC):
 
     Of `metrics` each is a name of torchmetrics in snake case, such as `accuracy`, `f1` or `calibration_error`, or a
     metric of one's own. `class_weights` weigh the loss: one number per class, or "balanced", inversely to the classes'
-    frequencies in the training split, which the model tells.
+    frequencies in the training split, which the model tells. `form` says what is said of a sample, and so how it is
+    written and pictured: classes, labels, numbers or masks; "" leaves it to the data's classes.
     """
+
+    form = ""
 
     def __init__(
         self,
@@ -39,7 +42,7 @@ class Task(ABC):
             for name, metric in self.metrics.items():
                 tried(name, metric, *self.example(), score=lambda *named: self.score(*named)[0], seen=self.seen())
         if class_weights is not None:
-            self.weigh(stated(class_weights, outputs=max(outputs, 2)))
+            self.weigh(stated(class_weights, outputs=outputs if self.form == "labels" else max(outputs, 2)))
 
     @abstractmethod
     def metric(self, name: str) -> Metric:
@@ -48,6 +51,14 @@ class Task(ABC):
     @abstractmethod
     def predict(self, output_BK: Tensor) -> Tensor:
         """Return what the metrics score: probabilities, or numbers for regression."""
+
+    def kept(self, output_BK: Tensor) -> Tensor:
+        """Return what has to be kept of outputs until they are scored."""
+        return output_BK
+
+    def scored(self, kept_BK: Tensor) -> Tensor:
+        """Return what the metrics score, of what was kept."""
+        return self.predict(kept_BK)
 
     @abstractmethod
     def example(self) -> tuple[Tensor, Tensor]:

@@ -19,12 +19,13 @@ from torchmetrics.classification import (
 )
 
 from src.model.meter import Meter
-from src.task import binary, multiclass, regression
+from src.task import binary, multiclass, multilabel, regression, segmentation
 from src.task.metric import snake_case
 from src.task.task import Task
 from tests import toy
 
 MODULES: dict[str, Any] = {"Multiclass": multiclass, "Binary": binary, "Regression": regression}
+MODULES |= {"Multilabel": multilabel, "Segmentation": segmentation}
 LOGITS_KK = 20 * torch.eye(3)
 # Of a perfect net: outputs and labels without a class, or without variation, and of one sample.
 SCANT = {
@@ -32,11 +33,29 @@ SCANT = {
     "Binary": {"absent": (torch.tensor([-20.0, -20.0]), [0, 0]), "alone": (torch.tensor([20.0]), [1])},
     "Regression": {"absent": (torch.tensor([0.3, 0.3]), [0.3, 0.3]), "alone": (torch.tensor([0.9]), [0.9])},
 }
+
+
+def row_of(*numbers: int) -> Tensor:
+    """The logits (1, K, 1, W) of an image of one row of pixels."""
+    return LOGITS_KK[list(numbers)].T[None, :, None]
+
+
+SCANT["Multilabel"] = {
+    "absent": (torch.tensor([[20.0, -20.0, -20.0], [-20.0, -20.0, 20.0]]), [[1, 0, 0], [0, 0, 1]]),
+    "alone": (torch.tensor([[20.0, -20.0, -20.0]]), [[1, 0, 0]]),
+    "none": (torch.full((2, 3), -20.0), [[0, 0, 0]] * 2),
+    "all": (torch.full((2, 3), 20.0), [[1, 1, 1]] * 2),
+}
+SCANT["Segmentation"] = {
+    "absent": (row_of(0, 2, 1), [[[0, 2, 255]]]),
+    "alone": (row_of(0, 1), [[[0, 255]]]),
+    "none": (row_of(0, 1), [[[255, 255]]]),
+}
 SCANT["Binary"] |= {"absent 0": (torch.tensor([20.0, 20.0]), [1, 1])}
 
 
 def task(kind: str, name: str) -> Task:
-    outputs = 3 if kind == "Multiclass" else 1
+    outputs = 1 if kind in ("Binary", "Regression") else 3
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", ".*will save all targets.*")
         made: Task = getattr(MODULES[kind], kind)(outputs=outputs, loss=nn.Identity(), metrics=[name])
@@ -68,7 +87,7 @@ def test_a_perfect_net_has_a_perfect_score_or_a_line_that_says_why_it_has_none(k
         value, note = scored(kind, name, output, torch.tensor(labels))
         if value is None:
             assert note.startswith("no score: ")
-        elif name == "hinge_loss":  # of probabilities it is no 0 for a perfect net
+        elif name in ("hinge_loss", "coverage_error"):  # which are no 0 for a perfect net
             assert math.isfinite(value)
         else:
             is_better_higher = task(kind, name).metrics[name].higher_is_better is not False and name != "eer"
@@ -91,7 +110,13 @@ def test_what_is_no_score_is_refused_where_the_task_is_made(kind: str, name: str
 
 
 def test_most_metrics_can_be_named() -> None:
-    assert {kind: len(names(kind)) for kind in MODULES} == {"Multiclass": 17, "Binary": 16, "Regression": 16}
+    assert {kind: len(names(kind)) for kind in MODULES} == {
+        "Multiclass": 17,
+        "Binary": 16,
+        "Regression": 16,
+        "Multilabel": 17,
+        "Segmentation": 12,
+    }
 
 
 @pytest.mark.parametrize("present", [(0, 1), (1, 2), (0, 2)])
