@@ -75,7 +75,7 @@ def main(cfg: DictConfig) -> None:
         follow(data, config)
         source = cfg.input or splits_of(data)[0]
         is_ours = offers(model, Net) and offers(model, Predicting) and offers(data, Readable)
-        served = ours(model.net, data, source, preprocess=cfg.preprocess) if is_ours else theirs(model, data, source)
+        served = ours(model, data, source, preprocess=cfg.preprocess) if is_ours else theirs(model, data, source)
         if cfg.preprocess and not is_ours:
             log.info("preprocess=true is left out: the data do not say how they normalise: what the net gets goes in")
         about = {**served.about, "run": Path(cfg.run).name}
@@ -92,14 +92,20 @@ class Servable(NamedTuple):
     about: dict[str, Any]
 
 
-def ours(net: "nn.Module", data: "Data", source: str, *, preprocess: bool) -> Servable:
+def ours(model: Any, data: "Data", source: str, *, preprocess: bool) -> Servable:
     """Return the net of a model that says what its outputs mean, where asked for behind the normalisation."""
     import torch
 
+    from src.fit.contract import Scaled, offers
+    from src.net.exported import InUnits
+
+    net, units = model.net, model.units if offers(model, Scaled) else None
     x_B = real_samples(data, source)
+    about = metadata(data, preprocess=preprocess) | {"net": type(net).__name__}
+    if units is not None:
+        net = InUnits(net, *map(torch.tensor, units)).eval()
     with torch.no_grad():
         output_BK = net(x_B)
-    about = metadata(data, preprocess=preprocess) | {"net": type(net).__name__}
     if preprocess:
         net, x_B = with_preprocessing(net, data, x_B)
     return Servable(net, (x_B,), (output_BK,), ["x"], about)

@@ -46,7 +46,7 @@ def main(cfg: DictConfig) -> None:
     from src.config.build import build
     from src.config.plain import plain
     from src.data.inputs import SPLITS, samples
-    from src.fit.contract import Predicting, Readable, follow, offers
+    from src.fit.contract import Numbered, Predicting, Readable, follow, offers
     from src.fit.trainer import alone
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
@@ -72,8 +72,9 @@ def main(cfg: DictConfig) -> None:
             write(model, data, trainer, source, path=path, n=cfg.n)
             return
         batches, device = samples(data, source, n=cfg.n), trainer.strategy.root_device
-        header = columns(data.classes, top_k=cfg.top_k, has_target=source in SPLITS)
-        rows = predict(model, batches, classes=data.classes, top_k=cfg.top_k, device=device)
+        targets = data.target_names if offers(data, Numbered) else []
+        header = columns(data.classes, targets=targets, top_k=cfg.top_k, has_target=source in SPLITS)
+        rows = predict(model, batches, classes=data.classes, targets=targets, top_k=cfg.top_k, device=device)
         stored = store(path, rows, header)
     show([flat(row) for row, _ in stored.first[:SHOWN]], header)
     print(f"{stored.samples} samples, {stored.bad} that cannot be read: {path}.csv, .jsonl")
@@ -144,6 +145,7 @@ def predict(
     batches: "Iterable[Samples]",
     *,
     classes: Sequence[str] | None,
+    targets: Sequence[str] = (),
     top_k: int,
     device: "torch.device",
 ) -> Iterator[Labelled]:
@@ -158,21 +160,21 @@ def predict(
     for batch in batches:
         with torch.inference_mode():
             score_B = model.predict(model(batch.x_B.to(device))).float().cpu()
-        said = zip(_said(score_B, classes=classes, top_k=top_k), batch.x_B, strict=True)
+        said = zip(_said(score_B, classes=classes, targets=targets, top_k=top_k), batch.x_B, strict=True)
         for index, (path, error) in enumerate(zip(batch.names, batch.errors, strict=True)):
             row: Row = {"path": path}
             if batch.target_B is not None:
-                target = batch.target_B[index].item()
-                row["target"] = classes[int(target)] if classes else target
+                row |= _true(batch.target_B[index], classes=classes, targets=targets)
             words, x = next(said) if error is None else ({}, None)
             yield row | words | {"error": error}, x
 
 
-def columns(classes: Sequence[str] | None, *, top_k: int, has_target: bool) -> list[str]:
+def columns(classes: Sequence[str] | None, *, targets: Sequence[str] = (), top_k: int, has_target: bool) -> list[str]:
     """Return the columns of the table: label, probability, label_2, probability_2 and so on between path and error."""
-    start = ["path", "target"] if has_target else ["path"]
     if classes is None:
-        return [*start, "prediction", "error"]
+        kinds = ["target", "prediction"] if has_target else ["prediction"]
+        return ["path", *(name for kind in kinds for name in _numbered(kind, targets)), "error"]
+    start = ["path", "target"] if has_target else ["path"]
     ranks = ["", *(f"_{rank}" for rank in range(2, min(top_k, len(classes)) + 1))]
     return [*start, *(f"{name}{rank}" for rank in ranks for name in ("label", "probability")), "error"]
 
@@ -237,11 +239,25 @@ def file_name(source: str, *, n: int | None) -> str:
     return f"input_{name}" if n is None else f"input_{name}_{n}"
 
 
-def _said(score_B: "Tensor", *, classes: Sequence[str] | None, top_k: int) -> Iterator[Row]:
+def _numbered(kind: str, targets: Sequence[str]) -> list[str]:
+    return [kind] if len(targets) < 2 else [f"{kind}({name})" for name in targets]
+
+
+def _numbers(kind: str, values: "Tensor", targets: Sequence[str]) -> Row:
+    return dict(zip(_numbered(kind, targets), values.reshape(-1).tolist(), strict=True))
+
+
+def _true(target: "Tensor", *, classes: Sequence[str] | None, targets: Sequence[str]) -> Row:
+    return {"target": classes[int(target)]} if classes else _numbers("target", target, targets)
+
+
+def _said(
+    score_B: "Tensor", *, classes: Sequence[str] | None, targets: Sequence[str] = (), top_k: int
+) -> Iterator[Row]:
     import torch
 
     if classes is None:
-        yield from ({"prediction": value} for value in score_B.tolist())
+        yield from (_numbers("prediction", values, targets) for values in score_B)
         return
     probability_BK = score_B if score_B.ndim == 2 else torch.stack([1 - score_B, score_B], dim=1)
     best = probability_BK.topk(min(top_k, len(classes)))
@@ -255,9 +271,13 @@ def _short(value: Any) -> Any:
     return f"{text[:LETTERS]}…" if isinstance(value, list | dict) and len(text) > LETTERS else text
 
 
+def _numbers_said(row: Row) -> str:
+    return ", ".join(f"{value:.4g}" for name, value in row.items() if name.startswith("prediction"))
+
+
 def _caption(row: Row) -> tuple[str, bool | None]:
     name = Path(row["path"]).name if "target" not in row else f"is {row['target']}"
-    says = f"{row['label']} {row['probability']:.0%}" if "label" in row else f"{row['prediction']:.4g}"
+    says = f"{row['label']} {row['probability']:.0%}" if "label" in row else _numbers_said(row)
     return f"{name}\n{says}", row["label"] == row["target"] if "target" in row and "label" in row else None
 
 

@@ -148,12 +148,15 @@ def _predictions(found: Mapping[str, Predictions | None]) -> "Figure | None":
 
 
 def _regression(folder: Path, found: Mapping[str, Predictions | None]) -> "Figure | None":
-    from src.plot.fitted import agreement, fit
+    from src.plot.fitted import agreement, agreements, fit
 
     numbers = {split: said for split, said in found.items() if said and not said.classes}
     if not numbers:
         return None
     fitted = {split: (said.target, said.prediction) for split, said in numbers.items()}
+    names = next(iter(numbers.values())).numbers
+    if names:
+        return agreements(fitted, names)
     path = folder / "predictions" / "curve.csv"
     if not path.exists():
         return agreement(fitted, target="target")

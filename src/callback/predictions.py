@@ -19,7 +19,7 @@ from torch import Tensor
 
 from src.data.read.readable import readable
 from src.fit.checkpoint import Checkpoint
-from src.fit.contract import Batched, Predicting, Readable, offers
+from src.fit.contract import Batched, Numbered, Predicting, Readable, offers
 from src.run.checkpoint_io import load_weights
 from src.run.prediction_table import Table
 from src.run.write import whole
@@ -156,7 +156,7 @@ class Said:
         self.extra_N: list[Any] | None = None if paths is None else [readable(path) for path in paths]
         names = ["target", "label", *(f"P({name})" for name in data.classes or ())]
         if not data.classes:
-            names = ["target", "prediction"]
+            names = number_columns(data)
         if _is_curve(data):
             self.extra_N = data.samples(split, range(len(self.index_N))).flatten().tolist()
         extra = [] if self.extra_N is None else ["input" if _is_curve(data) else "path"]
@@ -175,7 +175,8 @@ class Said:
         scored_B, target_B = scored_B.double().cpu(), target_B.cpu()
         classes = self.data.classes
         if not classes:
-            self.table.add((*b, *s) for b, *s in zip(before, target_B.tolist(), scored_B.tolist(), strict=True))
+            both = (x_B.reshape(len(x_B), -1).tolist() for x_B in (target_B, scored_B))
+            self.table.add((*b, *t, *s) for b, t, s in zip(before, *both, strict=True))
             return
         binary = scored_B.ndim == 1
         probability_BK = torch.stack([1 - scored_B, scored_B], dim=1) if binary else scored_B
@@ -193,6 +194,14 @@ class Said:
         sure_M = probability_BK[wrong_M, prediction_B[wrong_M]]
         found = ((sure, rows[row]) for sure, row in zip(sure_M.tolist(), wrong_M.tolist(), strict=True))
         self.surest = nlargest(self.mistakes, [*self.surest, *found])
+
+
+def number_columns(data: Any) -> list[str]:
+    """Return the columns of the numbers to predict: target and prediction, of several those of each by its name."""
+    names = data.target_names if offers(data, Numbered) else []
+    if len(names) < 2:
+        return ["target", "prediction"]
+    return [f"{kind}({name})" for kind in ("target", "prediction") for name in names]
 
 
 def around(values: Tensor) -> tuple[float, float]:

@@ -26,7 +26,7 @@ ELSEWHERE = re.compile(r"[/\\~]|[A-Za-z]:[/\\]|\w+://\S+$|(.*[/\\])?\.\.([/\\]|$
 ESCAPED = re.compile(r"(?<!\\)(\\\\)*\\\$\{")  # a name's own: nothing is put in its place
 NODE = re.compile(r"\$\{[\w.\[\]]+\}")
 RESOLVER = re.compile(
-    r"\$\{(len:\w+|oc\.dict\.values:[\w.]+|oc\.select:[\w.]+(,null)?|now:[^${}]*"
+    r"\$\{(len:\w+|oc\.dict\.values:[\w.]+|oc\.select:[\w.]+(,\w+)?|now:[^${}]*"
     r"|oc\.env:(DATA_DIR|HOME|USER|SCRATCH|WORK|TMPDIR)(,[^${}]*)?)\}"  # places; other variables may be secrets
 )
 

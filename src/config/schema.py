@@ -143,10 +143,12 @@ def options(group: str) -> list[str]:
 def register() -> None:
     """Make the schemas and the resolvers known to Hydra and OmegaConf; calling it again changes nothing.
 
-    `${len:...}` counts, 0 for null; `${job_folder:}` is a sweep job's folder, named by what the job is and not by its
-    number, so that a reordered or extended sweep finds its jobs again.
+    `${len:...}` counts, 0 for null, 1 for a text; `${job_folder:}` is a sweep job's folder, named by what the job is
+    and not by its number, so that a reordered or extended sweep finds its jobs again.
     """
-    OmegaConf.register_new_resolver("len", lambda value: len(value or ()), replace=True)
+    OmegaConf.register_new_resolver(
+        "len", lambda value: 1 if isinstance(value, str) else len(value or ()), replace=True
+    )
     OmegaConf.register_new_resolver("job_folder", _job_folder, replace=True)
     store = ConfigStore.instance()
     # One for all: Hydra would copy it twice for every group that --help lists, half a second in all.

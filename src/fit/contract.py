@@ -62,6 +62,13 @@ class Predicting(Scored, Protocol):
 
 
 @runtime_checkable
+class Scaled(Predicting, Protocol):
+    """A model whose outputs may be of another scale than what they stand for: its mean and std; None where not."""
+
+    units: tuple[list[float], list[float]] | None
+
+
+@runtime_checkable
 class Splits(Protocol):
     """Data that say which of train, val and test there are."""
 
@@ -75,6 +82,13 @@ class Described(Protocol):
     shape: tuple[int, ...]
     classes: list[str] | None
     task: str
+
+
+@runtime_checkable
+class Numbered(Described, Protocol):
+    """Data that name the numbers to predict."""
+
+    target_names: list[str]
 
 
 @runtime_checkable

@@ -118,7 +118,7 @@ class _Scores(nn.Module):
         self.seen = task.seen()
         self.metrics = MetricCollection({name: metric.clone() for name, metric in task.metrics.items()})
         self.notes: dict[str, str] = {}
-        self._score = task.score
+        self._named = task.scores
         for module in self.modules():
             if isinstance(module, Metric):
                 module.distributed_available_fn = _never  # its own way hangs where a process has seen nothing
@@ -137,9 +137,9 @@ class _Scores(nn.Module):
             return {}
         scores, self.notes = {"loss": self.loss.compute()}, {}
         for name, metric in self.metrics.items():
-            value, note = self._score(name, metric, self.seen)
-            scores |= {} if value is None else {name: value}
-            self.notes |= {name: f"{'no score' if value is None else 'a score of a part'}: {note}"} if note else {}
+            found, note = self._named(name, metric, self.seen)
+            scores |= found
+            self.notes |= {name: f"{'a score of a part' if found else 'no score'}: {note}"} if note else {}
         return scores
 
     def reset(self) -> None:

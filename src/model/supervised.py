@@ -50,7 +50,11 @@ class Supervised(lightning.LightningModule):
 
     is_imaginable = True  # on torch's meta device, with zeros for samples
     owners = ("task", "learns", "stepping")  # whose settings a config may state as the model's own
-    told = {"net": ("shape", "outputs")}  # noqa: RUF012  # which a net may take or not
+    told = {  # noqa: RUF012  # which they may take or not
+        "net": ("shape", "outputs"),
+        "task": ("target", "target_mean", "target_std"),
+    }
+    changes_no_result = ("target", "target_mean", "target_std")  # they follow from the data
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Supervised(lightning.LightningModule):
         self.runner: Callable[[Tensor], Tensor] | None = None  # a strategy's, which runs the net on several devices
         self.task = task
         self.form = task.form  # of what is said of a sample
+        self.units = task.units
         self.loss = task.loss  # here too, so that it moves with the module and its weights are in the state
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -82,7 +87,7 @@ class Supervised(lightning.LightningModule):
         self._is_graph = False
         self._ranks = 1
         self._resumed: list[dict[str, Any]] = []  # by process, the scores of the epoch to go on in
-        self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *task.metrics))
+        self.score_names = tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *task.score_names()))
         keep_plain_keys(self)
 
     def forward(self, x_B: Tensor) -> Tensor:

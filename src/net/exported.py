@@ -30,3 +30,20 @@ class Served(nn.Module):
         """Return what a normalised batch was made of: uint8 (B, C, H, W), or float32 (B, D)."""
         raw_B = (x_B - self.shift) / self.gain
         return raw_B.round().to(torch.uint8) if x_B.ndim == 4 else raw_B
+
+
+class InUnits(nn.Module):
+    """`net` with outputs times `std_K` plus `mean_K`: numbers in the units of the data."""
+
+    mean_K: Tensor
+    std_K: Tensor
+
+    def __init__(self, net: nn.Module, mean_K: Tensor, std_K: Tensor):
+        super().__init__()
+        self.net = net
+        self.register_buffer("mean_K", mean_K)
+        self.register_buffer("std_K", std_K)
+
+    def forward(self, x_B: Tensor) -> Tensor:
+        """Return output_BK."""
+        return self.net(x_B) * self.std_K + self.mean_K

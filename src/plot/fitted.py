@@ -10,10 +10,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from src.plot.names import shortened
 from src.plot.room import stack
 from src.plot.style import BLACK, SPLIT
 
 Fitted = tuple[np.ndarray, np.ndarray]  # target_N, prediction_N
+MOST = 6  # numbers in a picture
 
 
 def fit(
@@ -55,6 +57,23 @@ def agreement(fitted: Mapping[str, Fitted], *, target: str) -> Figure:
     upper.set_ylabel(f"prediction: {target}")
     upper.legend(fontsize=9)
     stack((upper, lower), above=0.22, right=0.35, shares=(3, 1))
+    return figure
+
+
+def agreements(fitted: Mapping[str, Fitted], names: Sequence[str]) -> Figure:
+    """Return predictions over targets, (N, K) each, a panel for each of K numbers; a perfect net is on the diagonal."""
+    shown = names[:MOST]
+    figure = Figure(figsize=(4 * len(shown), 4.2), dpi=120)
+    for number, (name, panel) in enumerate(zip(shown, figure.subplots(1, len(shown), squeeze=False)[0], strict=True)):
+        each = {split: (target_NK[:, number], said_NK[:, number]) for split, (target_NK, said_NK) in fitted.items()}
+        ends = [min(target_N.min() for target_N, _ in each.values()), max(t.max() for t, _ in each.values())]
+        panel.plot(ends, ends, color=BLACK, linewidth=1.2)
+        for split, (target_N, prediction_N) in each.items():
+            panel.plot(target_N, prediction_N, "x", color=SPLIT[split], markersize=5, label=split)
+        panel.set(title=shortened(name), xlabel="target", ylabel="prediction")
+        panel.grid(alpha=0.3)
+    panel.legend(fontsize=9)
+    figure.tight_layout()
     return figure
 
 

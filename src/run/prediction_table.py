@@ -1,11 +1,12 @@
 r"""`predictions/*.csv`: what a net said of every sample, beside what is true; written as it comes, read without torch.
 
 Of classes: `index,target,label,P(<class>),...`, where the label is what the net gives; of numbers:
-`index,target,prediction`. `index` is the sample's place in its official split. Image files have a `path` behind the
-index, a number that is all of its sample an `input`. A name that a spreadsheet would take for a formula (`=1+1`) has an
-apostrophe before it (src.run.cell), and a byte that is no text stands as `\xe9`.
+`index,target,prediction`, of several `target(<name>)` and `prediction(<name>)` each. `index` is the sample's place in
+its official split. Image files have a `path` behind the index, a number that is all of its sample an `input`. A name
+that a spreadsheet would take for a formula (`=1+1`) has an apostrophe before it (src.run.cell), and a byte that is no
+text stands as `\xe9`.
 
-Shapes: N samples, K classes.
+Shapes: N samples, K classes or numbers.
 """
 
 import csv
@@ -26,7 +27,8 @@ from src.run.write import whole
 class Predictions:
     """The rows of one file as columns.
 
-    Of classes, `target` and `prediction` (N,) are their numbers; of numbers they are numbers, and `classes` is empty.
+    Of classes, `target` and `prediction` (N,) are their numbers; of numbers they are numbers, of several (N, K) with
+    their names in `numbers`, and `classes` is empty.
     `extra` has other columns as text, `text` what the net gives to each class, K columns of N.
     """
 
@@ -36,6 +38,7 @@ class Predictions:
     classes: list[str]
     extra: dict[str, list[str]]
     text: list[Sequence[str]]
+    numbers: tuple[str, ...] = ()
 
     @cached_property
     def probability(self) -> np.ndarray:
@@ -52,7 +55,9 @@ def read(path: Path) -> Predictions:
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         header, *body = rows
-    if any(len(row) != len(header) for row in body) or not {"index", "target"} <= set(header):
+    numbers = tuple(text(name)[len("target(") : -1] for name in header if name.startswith("target("))
+    wanted = {"index"} if numbers else {"index", "target"}
+    if any(len(row) != len(header) for row in body) or not wanted <= set(header):
         raise ValueError(f"{path} is damaged: it is not what a run writes")
     column = dict(zip(header, zip(*body, strict=True) if body else [()] * len(header), strict=True))
     classes = [name[2:-1] for name in header if name.startswith("P(")]
@@ -60,6 +65,10 @@ def read(path: Path) -> Predictions:
         name: [text(value) for value in column[name]] for name in ("path", "input") if name in column
     }
     index_N = np.array(column["index"], dtype=int)
+    if numbers:
+        both = ([column[f"{kind}({name})"] for name in numbers] for kind in ("target", "prediction"))
+        target_NK, prediction_NK = (np.array(part, dtype=float).reshape(len(numbers), -1).T for part in both)
+        return Predictions(index_N, target_NK, prediction_NK, [], extra, [], numbers)
     if not classes:
         target_N, prediction_N = (np.array(column[name], dtype=float) for name in ("target", "prediction"))
         return Predictions(index_N, target_N, prediction_N, [], extra, [])

@@ -48,22 +48,23 @@ class Labelled(Metric):
 
 
 class Ranges(Metric):
-    """The lowest and the highest of the predictions, and of the targets."""
+    """The lowest and the highest of the predictions, and of the targets; of several `targets`, of each."""
 
     full_state_update = False
     lowest: Tensor
     highest: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, *targets: int):
         super().__init__()
-        self.add_state("lowest", torch.full((2,), torch.inf), dist_reduce_fx="min")
-        self.add_state("highest", torch.full((2,), -torch.inf), dist_reduce_fx="max")
+        self.add_state("lowest", torch.full((2, *targets), torch.inf), dist_reduce_fx="min")
+        self.add_state("highest", torch.full((2, *targets), -torch.inf), dist_reduce_fx="max")
 
     def update(self, predictions_N: Tensor, labels_N: Tensor) -> None:
         """Widen the ranges."""
-        both = (predictions_N.float(), labels_N.float())
-        self.lowest = torch.minimum(self.lowest, torch.stack([values_N.min() for values_N in both]))
-        self.highest = torch.maximum(self.highest, torch.stack([values_N.max() for values_N in both]))
+        both = [values_N.float() for values_N in (predictions_N, labels_N)]
+        both = both if self.lowest.ndim > 1 else [values_N.flatten() for values_N in both]
+        self.lowest = torch.minimum(self.lowest, torch.stack([values_N.amin(dim=0) for values_N in both]))
+        self.highest = torch.maximum(self.highest, torch.stack([values_N.amax(dim=0) for values_N in both]))
 
     def compute(self) -> Tensor:
         """Return whether the predictions differ, and whether the targets do."""

@@ -25,6 +25,7 @@ class Task(ABC):
     """
 
     form = ""
+    units: tuple[list[float], list[float]] | None = None  # mean and std of what outputs stand for, where they differ
 
     def __init__(
         self,
@@ -87,6 +88,15 @@ class Task(ABC):
         if isinstance(value, Tensor) and value.numel() == 1 and not value.isfinite():
             return None, f"it is {value.item()}"
         return value, note
+
+    def scores(self, name: str, metric: Metric, seen: Metric) -> tuple[dict[str, Tensor], str]:
+        """Return a metric's values by their names, nothing where it has none, and what is to be said of it."""
+        value, note = self.score(name, metric, seen)
+        return {} if value is None else {name: value}, note
+
+    def score_names(self) -> list[str]:
+        """Return the names of all values that `scores` may give."""
+        return list(self.metrics)
 
     def output(self, output_BK: Tensor) -> Tensor:
         """Return what a net gave in the form the loss wants; raises ValueError where it is of another shape."""
