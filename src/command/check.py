@@ -78,9 +78,10 @@ def _check_known(config: DictConfig, resolved: Mapping[str, Any], groups: Collec
     if "model" in groups and _is_known(resolved["model"], "is_imaginable"):
         _check_optimizer(resolved)
         _check_schedule(resolved["model"])
-        names = _check_model(config, resolved)
+        model = _check_model(config, resolved)
+        _check_parameters(resolved, model)
         if "callback" in groups:
-            _check_monitors(resolved, names)
+            _check_monitors(resolved, tuple(getattr(model, "score_names", ())))
     if "callback" in groups and not is_alone:  # a recorded run has its best
         check_modes(_watching(resolved), resolved["model"].get("metrics"))
 
@@ -190,7 +191,7 @@ def _check_schedule(model: Mapping[str, Any]) -> None:
     if "stepping" not in getattr(target, "owners", ()) or not model.get("scheduler"):
         return
     try:
-        optimizer = build(model["optimizer"])([torch.nn.Parameter(torch.zeros(1))])
+        optimizer = build(model["optimizer"])([torch.nn.Parameter(torch.zeros(1, 1))])
         stepping = Stepping(interval=model.get("interval"), mode=model.get("mode"))
         stepping.planned(build(model["scheduler"]), optimizer, steps=lambda: 1000)
     except (ValueError, TypeError) as error:
@@ -207,16 +208,28 @@ def _check_optimizer(resolved: Mapping[str, Any]) -> None:
     if not optimizer:
         return
     try:
-        check_step(build(optimizer)([torch.nn.Parameter(torch.zeros(1))]), resolved.get("trainer") or {})
+        check_step(build(optimizer)([torch.nn.Parameter(torch.zeros(1, 1))]), resolved.get("trainer") or {})
     except (ValueError, RuntimeError, TypeError) as error:
         raise ValueError(f"optimizer: {error}") from error
 
 
-def _check_model(config: DictConfig, resolved: Mapping[str, Any]) -> tuple[str, ...]:
-    """Send an imaginary batch through the model and return the names of what it logs.
+def _check_parameters(resolved: Mapping[str, Any], model: Any) -> None:
+    """Raise where an optimizer takes a matrix and not what else the net learns, as Muon."""
+    import torch
 
-    Say what cures a shape it cannot take.
-    """
+    optimizer = resolved["model"].get("optimizer")
+    for dimensions in sorted({weight.ndim for weight in model.parameters() if weight.requires_grad and optimizer}):
+        try:
+            build(optimizer)([torch.nn.Parameter(torch.zeros((1,) * dimensions))])
+        except ValueError as error:
+            raise ValueError(
+                f"optimizer._target_={optimizer['_target_']}: it takes no parameters of {dimensions} dimensions, which "
+                f"the net has: choose another, such as optimizer=adamw"
+            ) from error
+
+
+def _check_model(config: DictConfig, resolved: Mapping[str, Any]) -> Any:
+    """Send an imaginary batch through the model and return it; say what cures a shape it cannot take."""
     if resolved["data"].get("graph") and "graph" not in (resolved["model"].get("net") or {}):
         raise ValueError(
             "model.net takes no data.graph, without which a node is a mere number: choose a model of graphs, model=gcn"
@@ -235,8 +248,8 @@ def _is_about_shape(error: Exception) -> bool:
     return isinstance(error, RuntimeError) or "shape" in str(error) or "channel" in str(error)
 
 
-def _imaginary_model(resolved: Mapping[str, Any]) -> tuple[str, ...]:
-    """Build the model without memory or arithmetic (torch's meta device) and call it on a batch of two.
+def _imaginary_model(resolved: Mapping[str, Any]) -> Any:
+    """Return the model, built without memory or arithmetic (torch's meta device) and called on a batch of two.
 
     One that reads numbers out of tensors while it is built, as torchvision's RegNets do, is built in earnest.
     """
@@ -246,7 +259,7 @@ def _imaginary_model(resolved: Mapping[str, Any]) -> tuple[str, ...]:
         return _called(resolved, "cpu")
 
 
-def _called(resolved: Mapping[str, Any], device: str) -> tuple[str, ...]:
+def _called(resolved: Mapping[str, Any], device: str) -> Any:
     import torch
 
     with torch.device(device):
@@ -254,7 +267,7 @@ def _called(resolved: Mapping[str, Any], device: str) -> tuple[str, ...]:
         shape = resolved["data"].get("shape")
         if shape is not None:
             model(torch.zeros(2, *shape))
-    return tuple(getattr(model, "score_names", ()))
+    return model
 
 
 def _cure(config: DictConfig, shape: list[int]) -> str:

@@ -55,6 +55,11 @@ def _check_one_process(settings: Mapping[str, Any], *, is_here: bool) -> None:
     for key, alone in (("num_nodes", 1), ("sync_batchnorm", False)):
         if settings.get(key, alone) != alone:
             raise ValueError(f"trainer.strategy=dp with trainer.{key}={settings[key]}: {cure}")
+    if mode := settings.get("compile"):
+        raise ValueError(
+            f"trainer.strategy=dp with trainer.compile={mode}, which works for one thread: set trainer.strategy=ddp, "
+            "or trainer.compile=null"
+        )
     for name in PROCESSES if is_here else ():
         if (os.environ.get(name) or "1") != "1":
             raise ValueError(

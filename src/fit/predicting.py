@@ -7,7 +7,7 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.utilities.model_helpers import is_overridden
-from PIL import Image, ImageOps
+from PIL.Image import fromarray
 from torch import Tensor
 
 from src.data.read.files import decoded
@@ -79,12 +79,9 @@ def image_batch(data: Preprocessing, file: Path) -> Tensor:
 
     Data whose shape is known get it as uint8 (C, H, W), others as a Pillow image.
     """
-    if offers(data, Described) and len(data.shape) == 3:
-        image: Any = decoded(file, channels=data.shape[0])
-    else:
-        with Image.open(file) as opened:
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    x_B = data.preprocess(image)
+    is_known = offers(data, Described) and len(data.shape) == 3
+    image_CHW = decoded(file, channels=data.shape[0] if is_known else 3)  # type: ignore[attr-defined]
+    x_B = data.preprocess(image_CHW if is_known else fromarray(image_CHW.permute(1, 2, 0).numpy()))
     return x_B[None] if x_B.ndim == 3 else x_B
 
 

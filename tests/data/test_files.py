@@ -105,6 +105,12 @@ def test_any_format_under_any_name_has_the_channels_that_are_asked_for(tmp_path,
             assert (image_CHW.shape, image_CHW.dtype) == ((channels, 24, 32), torch.uint8)
 
 
+def test_reading_a_webp_in_grey_says_nothing(tmp_path, capfd):
+    NOISE.save(tmp_path / "x.jpg", "WEBP")
+    decoded(tmp_path / "x.jpg", channels=1)
+    assert capfd.readouterr().err == ""
+
+
 @pytest.mark.parametrize("frames", [1, 3])
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG", "TIFF"])
 @pytest.mark.parametrize("channels", [1, 3])

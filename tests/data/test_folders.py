@@ -109,6 +109,16 @@ def test_splits_inside_classes_are_refused(tmp_path):
         image_folder.facts(root=str(tmp_path))
 
 
+@pytest.mark.parametrize("names", [("01_train", "02_test"), ("Trainingsdaten", "Testdaten"), ("tr", "te", "va")])
+def test_two_or_three_folders_of_the_same_folders_may_be_splits_and_are_refused_unless_named_or_in_one(tmp_path, names):
+    write(*(tmp_path / "train" / name / part for name in names for part in ("cat", "dog")))
+    with pytest.raises(ValueError, match=r"each with folders cat, dog, as splits hold classes: .*, data\.labels=\["):
+        image_folder.facts(root=str((tmp_path / "train").rename(tmp_path / "photos")))
+    assert image_folder.facts(root=str(tmp_path / "photos"), labels=names)["labels"] == sorted(names)
+    (tmp_path / "photos").rename(tmp_path / "train")
+    assert image_folder.facts(root=str(tmp_path))["labels"] == sorted(names)
+
+
 def test_a_folder_around_the_classes_is_named_as_the_root_that_was_meant(tmp_path):
     split(tmp_path / "unpacked", train="train", test="test")
     with pytest.raises(ValueError, match=r"holds one class, unpacked: .* set data\.root=.*/unpacked$"):

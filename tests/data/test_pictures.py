@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from src.data.inputs import image_files
+from src.data.read.folders import subfolders
 from src.data.read.image_folder import image_folder
 from src.data.read.pictures import Pictures
 
@@ -99,6 +100,14 @@ def test_a_pipe_with_the_name_of_an_image_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.jpg")
     os.mkfifo(tmp_path / "pipe")
     assert listed(tmp_path) == (["cat.jpg"], "2 of 3 files are no images that can be read: pipe, pipe.jpg")
+
+
+def test_links_that_lead_back_to_themselves_are_left_out_and_named_or_broken_images(tmp_path):
+    save(tmp_path / "cat.jpg")
+    for name in ("loop", "loop.png"):
+        os.symlink(name, tmp_path / name)
+    assert listed(tmp_path) == (["cat.jpg", "loop.png"], "1 of 3 files are no images that can be read: loop")
+    assert subfolders(tmp_path) == []
 
 
 def test_images_beside_the_class_folders_and_in_hidden_ones_are_named(tmp_path, caplog):

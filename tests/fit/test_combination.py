@@ -7,12 +7,14 @@ from pathlib import Path
 
 import lightning
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 
 from src.command.check import check
 from src.config.build import build
 from src.config.plain import plain
 from src.config.schema import CONF, register
+from src.fit.combination import check_step
 from tests.conftest import FAST, Command
 
 pytestmark = pytest.mark.filterwarnings("ignore:You passed `Trainer")  # which takes bf16 for 16-mixed on a CPU
@@ -29,12 +31,13 @@ OPTIMIZERS = (
     ("optimizer._target_=torch.optim.LBFGS", "~optimizer.fused"),
 )
 STRATEGIES = ((), ("trainer.strategy=dp", "trainer.devices=2"))
+COMPILED = ((), ("trainer.compile=default",))
 PAIRS = [
-    (f"trainer.precision={precision}", *clip, *accumulation, *optimizer, *strategy)
-    for precision, clip, accumulation, optimizer, strategy in itertools.product(
-        PRECISIONS, CLIPPING, ACCUMULATION, OPTIMIZERS, STRATEGIES
+    (f"trainer.precision={precision}", *clip, *accumulation, *optimizer, *strategy, *compiled)
+    for precision, clip, accumulation, optimizer, strategy, compiled in itertools.product(
+        PRECISIONS, CLIPPING, ACCUMULATION, OPTIMIZERS, STRATEGIES, COMPILED
     )
-    if sum(map(bool, (precision != "32-true", clip, accumulation, optimizer != OPTIMIZERS[0], strategy))) == 2
+    if sum(map(bool, (precision != "32-true", clip, accumulation, optimizer != OPTIMIZERS[0], strategy, compiled))) == 2
 ]
 
 
@@ -101,8 +104,18 @@ def test_each_pair_trains_or_is_refused_before_compute(overrides: tuple[str, ...
     if is_fused and "trainer.precision=16-mixed" in overrides and any("clip" in override for override in overrides):
         with pytest.raises(ValueError, match=r"set optimizer\.fused=false"):
             scores(tmp_path, *overrides)
+    elif "trainer.strategy=dp" in overrides and "trainer.compile=default" in overrides:
+        with pytest.raises(ValueError, match=r"set trainer\.strategy=ddp, or trainer\.compile=null"):
+            scores(tmp_path, *overrides)
     else:
         assert all(map(math.isfinite, scores(tmp_path, *overrides).values()))
+
+
+def test_an_optimizer_of_matrices_alone_says_what_the_net_has_beside_them(tmp_path: Path) -> None:
+    muon = ("optimizer._target_=torch.optim.Muon", "~optimizer.fused")
+    with pytest.raises(ValueError, match=r"^optimizer\._target_=torch\.optim\.Muon: .* 1 dimensions, .*=adamw$"):
+        scores(tmp_path, *muon)
+    check_step(torch.optim.Muon([torch.nn.Parameter(torch.zeros(1, 1))]), {})
 
 
 def test_the_command_of_the_readme_trains(train: Command) -> None:

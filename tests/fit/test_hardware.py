@@ -17,6 +17,7 @@ WRONG = {  # settings: what the line names
     "a CPU by its numbers": ({"accelerator": "cpu", "devices": [0, 1]}, ["trainer.devices=[0, 1]", "a number"]),
     "no number": ({"accelerator": "cpu", "devices": "many"}, ["trainer.devices=many", "a number, a list", "auto"]),
     "dp on two machines": ({"strategy": "dp", "num_nodes": 2}, ["trainer.num_nodes=2", "set trainer.strategy=ddp"]),
+    "dp with a compiled net": ({"strategy": "dp", "compile": "default"}, ["trainer.compile=default", "compile=null"]),
     "dp with ddp's BatchNorm": ({"strategy": "dp", "sync_batchnorm": True}, ["trainer.sync_batchnorm=True", "ddp"]),
 }
 RIGHT: tuple[dict[str, Any], ...] = (

@@ -7,11 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import torch
 
+from src.net.fashion_cnn import FashionCNN
 from src.run.checkpoint_io import load
+from src.run.disk import check_disk
 from tests.conftest import ROOT
 from tests.test_resume import assert_same
 
@@ -34,6 +38,17 @@ def mounted(folder: Path, script: str, *, options: str = "size=16m") -> subproce
     ):
         pytest.skip(f"mounting is not allowed here: {ended.stderr.strip()}")
     return ended
+
+
+def test_large_checkpoints_name_the_layer_that_makes_them_so(tmp_path, caplog):
+    with torch.device("meta"):
+        small, large = FashionCNN((3, 64, 64), 2), FashionCNN((3, 224, 224), 2)
+    check_disk(tmp_path, small)
+    assert not caplog.records
+    with suppress(ValueError):  # where they do not fit here
+        check_disk(tmp_path, large)
+    share = f"{64 * 55 * 55 * 600:,} of 116,252,546"  # 55 = (224 / 2 - 2) / 2
+    assert caplog.messages[0].startswith(f"head.1.weight has {share} parameters: smaller images, data.image_size=64")
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 
 from src import predict as predicting
 from src.fit.output import plain_output, rows_of
+from src.fit.predicting import image_batch
 from tests import toy
 from tests.strangers.plain import PAIRS, load
 
@@ -173,6 +174,19 @@ def test_image_files_go_through_preprocess_and_forward_and_without_it_are_refuse
     assert "cannot identify" in rows[1]["error"]
     with pytest.raises(ValueError, match="Positional has no preprocess: .*: add preprocess"):
         wrote(Sums(), Positional(), tmp_path, "photos")
+
+
+def test_a_file_of_16_bits_or_on_its_side_reaches_their_preprocess_as_a_person_sees_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(np.full((4, 5), 51 * 256, np.uint16)).save(tmp_path / "photos" / "a.png")
+    turned = Image.Exif()
+    turned[0x112] = 6
+    Image.new("RGB", (5, 4), (51, 51, 51)).save(tmp_path / "photos" / "b.webp", exif=turned, lossless=True)
+    rows = lines(wrote(Sums(), Pictures(), tmp_path, "photos")["jsonl"])
+    assert [row["prediction"] for row in rows] == [pytest.approx(0.2)] * 2
+    assert image_batch(Pictures(), tmp_path / "photos" / "b.webp").shape == (1, 3, 5, 4)
 
 
 class Pair(NamedTuple):

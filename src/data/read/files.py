@@ -68,8 +68,8 @@ def _decoded_fast(name: str, channels: int) -> Tensor | None:
         with open(name, "rb", buffering=0) as file:  # torchvision's own reader takes no name that is not UTF-8
             data = bytearray(file.read())
         is_png = data.startswith(PNG)
-        if not is_png and not data.startswith(b"\xff\xd8") and data[8:12] != b"WEBP":
-            return None  # of a GIF it would decode every frame
+        if not is_png and not data.startswith(b"\xff\xd8") and (channels == 1 or data[8:12] != b"WEBP"):
+            return None  # of a GIF it would decode every frame, and of each grey WebP warn
         kinds = _chunks(data) if is_png else []
         if is_png and not kinds:
             return None

@@ -82,7 +82,15 @@ def class_folders(folder: Path, labels: Sequence[str] | None = None) -> dict[str
 def subfolders(folder: Path) -> list[str]:
     """Return the names of the folders in a folder and of links to some, sorted, without hidden ones."""
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if is_folder(entry) and not entry.name.startswith("."))
+
+
+def is_folder(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry is a folder or a link to one; a link that leads back to itself is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def split_of(name: str) -> str | None:
@@ -130,12 +138,25 @@ def _check_names(folder: Path, names: Sequence[str]) -> None:
             f"{folder} holds {listed(like)}, a split by its name and no class: call splits train, val and test, "
             f"or where it is a class name them all, data.labels=[{','.join(map(label, names[:3]))},...]"
         )
-    for name in names if len(names) > 1 else ():
-        inner = {split_of(inside) for inside in subfolders(folder / name)} - {None}
-        if "train" in inner and len(inner) > 1:
+    inner = [subfolders(folder / name) for name in names] if len(names) > 1 else []
+    for name, inside in zip(names, inner, strict=False):
+        splits = {*map(split_of, inside)} - {None}
+        if "train" in splits and len(splits) > 1:
             raise ValueError(
                 f"{folder / name} holds splits: put classes into splits, such as {folder / 'train' / name}"
             )
+    if len(inner) in (2, 3) and len(inner[0]) > 1 and all(inside == inner[0] for inside in inner):
+        _refuse_alike(folder, names, inner[0])
+
+
+def _refuse_alike(folder: Path, names: Sequence[str], inside: Sequence[str]) -> None:
+    """Raise ValueError for folders that hold the same folders, as splits do in any language: not below a split."""
+    if split_of(folder.name) is None:
+        raise ValueError(
+            f"{folder} holds {listed(names)}, each with folders {listed(inside)}, as splits hold classes: call splits "
+            f"train, val and test, or where {readable(names[0])} is a class say so, "
+            f"data.labels=[{','.join(map(label, names))}]"
+        )
 
 
 def _pairs(names: Iterable[str]) -> list[str]:

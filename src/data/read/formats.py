@@ -35,8 +35,8 @@ def is_image(entry: os.DirEntry[str]) -> bool:
     """Return whether a file is an image: by its extension, else by how it begins; a link to nothing is a broken one."""
     name = entry.name.lower()
     if os.path.splitext(name)[1] in extensions():
-        return entry.is_file() or not os.path.exists(entry.path)
-    return entry.is_file() and not name.endswith(COPIES + RAW + OTHER) and _begins_as_image(entry.path)
+        return _is_file(entry) or not os.path.exists(entry.path)
+    return _is_file(entry) and not name.endswith(COPIES + RAW + OTHER) and _begins_as_image(entry.path)
 
 
 def is_other(name: str) -> bool:
@@ -56,6 +56,13 @@ def missing(path: str | os.PathLike[str]) -> str | None:
     if start[4:8] == b"ftyp" and start[8:12] in BRANDS:
         return "pillow-heif"
     return "pillow-jxl-plugin" if start.startswith(JPEG_XL) else None
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link that leads back to itself
+        return False
 
 
 def _begins_as_image(path: str) -> bool:

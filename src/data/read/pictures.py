@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from src.data.read.folders import JUNK, listed, say_once
+from src.data.read.folders import JUNK, is_folder, listed, say_once
 from src.data.read.formats import extensions, is_image, is_other, missing
 from src.data.read.readable import readable
 
@@ -27,7 +27,7 @@ class Pictures:
         with os.scandir(folder) as entries:
             found = sorted(entries, key=lambda entry: entry.name)
         for entry in found:
-            if entry.is_dir():
+            if is_folder(entry):
                 self._add_folder(entry)
             elif entry.name.startswith("."):
                 self.hidden += [entry.path] * (os.path.splitext(entry.name)[1].lower() in extensions())
@@ -39,7 +39,7 @@ class Pictures:
     def add_beside(self, folder: str) -> None:
         """Note the images that lie in no folder of a class."""
         with os.scandir(folder) as entries:
-            names = sorted(entry.path for entry in entries if not entry.name.startswith(".") and not entry.is_dir())
+            names = sorted(entry.path for entry in entries if not entry.name.startswith(".") and not is_folder(entry))
         self.beside += [name for name in names if os.path.splitext(name)[1].lower() in extensions()]
 
     def say(self, root: str) -> None:
