@@ -115,7 +115,7 @@ def look(data: "Data") -> "dict[str, Figure]":
     with those that are cut off for validation, without those cut off for the test. Each pixel counts the same. Numbers
     of nodes have none.
     """
-    from src.data.look import batch, one_per_class
+    from src.data.look import batch, is_of, one_per_class
     from src.plot.balance import balance, histogram
     from src.plot.gallery import gallery
     from src.view.screen import table
@@ -131,7 +131,9 @@ def look(data: "Data") -> "dict[str, Figure]":
     for line in lines:
         print(line)
     if names:
-        counts = {split: target_N.bincount(minlength=len(names)).tolist() for split, target_N in targets.items()}
+        counts = {
+            split: [int(is_of(target_N, k).sum()) for k in range(len(names))] for split, target_N in targets.items()
+        }
         figures = {"balance": balance(counts, names)}
     else:
         figures = {"balance": histogram({split: t_N.numpy() for split, t_N in targets.items()}, target=data.axes[1])}
@@ -147,8 +149,10 @@ def look(data: "Data") -> "dict[str, Figure]":
 
 def samples(targets: "Mapping[str, Tensor]", classes: Sequence[str]) -> Iterator[list[str]]:
     """Yield rows with a cell per split: samples of each class and in all; of numbers to predict, also their range."""
+    from src.data.look import is_of
+
     for number, name in enumerate(classes):
-        yield [name, *(f"{(target_N == number).sum():,}" for target_N in targets.values())]
+        yield [name, *(f"{is_of(target_N, number).sum():,}" for target_N in targets.values())]
     yield ["samples", *(f"{len(target_N):,}" for target_N in targets.values())]
     for name in () if classes else ("min", "mean", "max"):
         yield [name, *(f"{getattr(target_N, name)():.4g}" if len(target_N) else "" for target_N in targets.values())]

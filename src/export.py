@@ -39,6 +39,7 @@ CURE = (
     "one trace of the net has to do for all inputs: let torch.where choose by values, and let no loop go over a batch"
 )
 OUTPUTS = {"binary": "the logit of the second class", "multiclass": "a logit per class", "regression": "the value"}
+OUTPUTS |= {"multilabel": "a logit per label", "segmentation": "a logit per class and pixel"}
 
 
 @command("export", with_run="export")
@@ -187,7 +188,7 @@ def metadata(data: "Data", *, preprocess: bool) -> dict[str, Any]:
     return {
         "classes": data.classes,
         "task": data.task,
-        "output": OUTPUTS[data.task],
+        "output": OUTPUTS.get(data.task, f"what the task {data.task} takes"),
         "shape": list(data.shape),
         "resize": "scaled to cover the shape, the middle cut out" if len(data.shape) == 3 else None,
         "preprocess": preprocess,

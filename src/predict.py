@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from omegaconf import DictConfig
 
 from src.command.entry import command
+from src.run.label_sets import joined
 from src.run.write import whole
 
 if TYPE_CHECKING:
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
 
     from src.data.inputs import Samples
     from src.data.module import Data
+    from src.fit.forms import Form
     from src.model.supervised import Supervised
 
 Row = dict[str, Any]
 Labelled = tuple[Row, "Tensor | None"]  # a row, and the sample that the net saw
+SETS = ("target", "labels")  # columns of sets of labels, where a sample may have several
 SHOWN = 20  # rows on screen; the files have all
 LETTERS = 60  # of a list on screen
 PICTURED = 36  # samples in the picture
@@ -46,7 +49,8 @@ def main(cfg: DictConfig) -> None:
     from src.config.build import build
     from src.config.plain import plain
     from src.data.inputs import SPLITS, samples
-    from src.fit.contract import Numbered, Predicting, Readable, follow, offers
+    from src.fit.contract import Formed, Numbered, Predicting, Readable, follow, offers
+    from src.fit.forms import Numbers, Ranked, Sets
     from src.fit.trainer import alone
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
@@ -72,11 +76,13 @@ def main(cfg: DictConfig) -> None:
             write(model, data, trainer, source, path=path, n=cfg.n)
             return
         batches, device = samples(data, source, n=cfg.n), trainer.strategy.root_device
-        targets = data.target_names if offers(data, Numbered) else []
-        header = columns(data.classes, targets=targets, top_k=cfg.top_k, has_target=source in SPLITS)
-        rows = predict(model, batches, classes=data.classes, targets=targets, top_k=cfg.top_k, device=device)
-        stored = store(path, rows, header)
-    show([flat(row) for row, _ in stored.first[:SHOWN]], header)
+        form = model.form if offers(model, Formed) else ""
+        said: Any = Numbers(data.target_names if offers(data, Numbered) else [])
+        if data.classes is not None:
+            said = Sets(model, data.classes) if form == "labels" else Ranked(data.classes, top_k=cfg.top_k)
+        header = said.columns(has_target=source in SPLITS)
+        stored = store(path, predict(model, batches, said=said, device=device), header)
+    show([flat(row) for row, _ in stored.first[:SHOWN]], [name for name in header if not name.startswith("P(")])
     print(f"{stored.samples} samples, {stored.bad} that cannot be read: {path}.csv, .jsonl")
     picture(folder / "figures" / f"{path.name}.png", stored.first, data=data, title=f"{cfg.run}: {source}")
 
@@ -144,15 +150,12 @@ def predict(
     model: "Supervised",
     batches: "Iterable[Samples]",
     *,
-    classes: Sequence[str] | None,
-    targets: Sequence[str] = (),
-    top_k: int,
+    said: "Form",
     device: "torch.device",
 ) -> Iterator[Labelled]:
     """Yield a row for each sample and what the net saw; None where the sample could not be read.
 
-    A row has `path`, where it is known `target`, then `label`, `probability` and `top_k`, the most probable labels with
-    their probabilities, or of a net without classes `prediction`; and `error`, null or why it could not be read.
+    A row has `path`, where it is known `target`, then what is `said`, and `error`, null or why it could not be read.
     """
     import torch
 
@@ -160,23 +163,13 @@ def predict(
     for batch in batches:
         with torch.inference_mode():
             score_B = model.predict(model(batch.x_B.to(device))).float().cpu()
-        said = zip(_said(score_B, classes=classes, targets=targets, top_k=top_k), batch.x_B, strict=True)
+        pairs = zip(said.rows(score_B), batch.x_B, strict=True)
         for index, (path, error) in enumerate(zip(batch.names, batch.errors, strict=True)):
             row: Row = {"path": path}
             if batch.target_B is not None:
-                row |= _true(batch.target_B[index], classes=classes, targets=targets)
-            words, x = next(said) if error is None else ({}, None)
+                row |= said.target(batch.target_B[index])
+            words, x = next(pairs) if error is None else ({}, None)
             yield row | words | {"error": error}, x
-
-
-def columns(classes: Sequence[str] | None, *, targets: Sequence[str] = (), top_k: int, has_target: bool) -> list[str]:
-    """Return the columns of the table: label, probability, label_2, probability_2 and so on between path and error."""
-    if classes is None:
-        kinds = ["target", "prediction"] if has_target else ["prediction"]
-        return ["path", *(name for kind in kinds for name in _numbered(kind, targets)), "error"]
-    start = ["path", "target"] if has_target else ["path"]
-    ranks = ["", *(f"_{rank}" for rank in range(2, min(top_k, len(classes)) + 1))]
-    return [*start, *(f"{name}{rank}" for rank in ranks for name in ("label", "probability")), "error"]
 
 
 def store(path: Path, rows: Iterable[Labelled], header: Sequence[str]) -> Stored:
@@ -194,10 +187,13 @@ def store(path: Path, rows: Iterable[Labelled], header: Sequence[str]) -> Stored
 
 
 def flat(row: Row) -> Row:
-    """Return a row with `top_k` spread over columns."""
+    """Return a row with `top_k` and `probabilities` spread over columns, and a set of labels as one text."""
     ranks = enumerate(row.get("top_k", [])[1:], start=2)
     spread = {f"{name}_{rank}": value for rank, entry in ranks for name, value in entry.items()}
-    return {name: value for name, value in (row | spread).items() if name != "top_k"}
+    names = row.get("probabilities", {})
+    spread |= {f"P({name})": value for name, value in names.items()}
+    spread |= {name: joined(value, names) for name, value in row.items() if name in SETS and isinstance(value, list)}
+    return {name: value for name, value in (row | spread).items() if name not in ("top_k", "probabilities")}
 
 
 def show(rows: Sequence[Row], header: Sequence[str]) -> None:
@@ -239,33 +235,6 @@ def file_name(source: str, *, n: int | None) -> str:
     return f"input_{name}" if n is None else f"input_{name}_{n}"
 
 
-def _numbered(kind: str, targets: Sequence[str]) -> list[str]:
-    return [kind] if len(targets) < 2 else [f"{kind}({name})" for name in targets]
-
-
-def _numbers(kind: str, values: "Tensor", targets: Sequence[str]) -> Row:
-    return dict(zip(_numbered(kind, targets), values.reshape(-1).tolist(), strict=True))
-
-
-def _true(target: "Tensor", *, classes: Sequence[str] | None, targets: Sequence[str]) -> Row:
-    return {"target": classes[int(target)]} if classes else _numbers("target", target, targets)
-
-
-def _said(
-    score_B: "Tensor", *, classes: Sequence[str] | None, targets: Sequence[str] = (), top_k: int
-) -> Iterator[Row]:
-    import torch
-
-    if classes is None:
-        yield from (_numbers("prediction", values, targets) for values in score_B)
-        return
-    probability_BK = score_B if score_B.ndim == 2 else torch.stack([1 - score_B, score_B], dim=1)
-    best = probability_BK.topk(min(top_k, len(classes)))
-    for values, numbers in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-        ranked = [{"label": classes[k], "probability": value} for k, value in zip(numbers, values, strict=True)]
-        yield {**ranked[0], "top_k": ranked}
-
-
 def _short(value: Any) -> Any:
     text = "" if value is None else json.dumps(value, default=str) if isinstance(value, list | dict) else value
     return f"{text[:LETTERS]}…" if isinstance(value, list | dict) and len(text) > LETTERS else text
@@ -276,9 +245,16 @@ def _numbers_said(row: Row) -> str:
 
 
 def _caption(row: Row) -> tuple[str, bool | None]:
-    name = Path(row["path"]).name if "target" not in row else f"is {row['target']}"
+    if "labels" in row:
+        row = flat(row)
+        says = row["labels"] or "no label"
+        return f"{_name(row)}\n{says}", row["labels"] == row["target"] if "target" in row else None
     says = f"{row['label']} {row['probability']:.0%}" if "label" in row else _numbers_said(row)
-    return f"{name}\n{says}", row["label"] == row["target"] if "target" in row and "label" in row else None
+    return f"{_name(row)}\n{says}", row["label"] == row["target"] if "target" in row and "label" in row else None
+
+
+def _name(row: Row) -> str:
+    return Path(row["path"]).name if "target" not in row else f"is {row['target']}"
 
 
 if __name__ == "__main__":

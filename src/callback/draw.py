@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src.callback import draw_sets
 from src.plot.score_names import is_score, split_of
 from src.run.prediction_table import Predictions, read
 from src.run.record import read as read_record
@@ -57,6 +58,7 @@ def draw(folder: Path, *, monitor: str | None = None, mode: str = "min") -> list
         "confusion": lambda: _confusion(said("test"), "confusion"),
         "class_accuracy": lambda: _confusion(said("test"), "class_accuracy"),
         "mistakes": lambda: _mistakes(folder, said("test")),
+        "labels": lambda: draw_sets.labels(said("test")),
         "predictions": lambda: _predictions({split: said(split) for split in ("train", "test")}),
         "regression": lambda: _regression(folder, {split: said(split) for split in SPLITS}),
     }
@@ -115,7 +117,7 @@ def _curves(folder: Path, monitor: str | None, mode: str) -> "Figure | None":
 def _confusion(said: Predictions | None, kind: str) -> "Figure | None":
     from src.plot import confusion
 
-    if said is None or not said.classes:
+    if said is None or not said.classes or said.has_sets:
         return None
     count_KK = confusion.confusion_counts(said.target, said.prediction, len(said.classes))
     picture = {"confusion": confusion.confusion, "class_accuracy": confusion.class_accuracy}[kind]
@@ -128,6 +130,8 @@ def _mistakes(folder: Path, said: Predictions | None) -> "Figure | None":
     path = folder / "predictions" / "mistakes.npz"
     if said is None or not path.exists():
         return None
+    if said.has_sets:
+        return draw_sets.mistakes(path, said)
     with np.load(path, allow_pickle=False) as kept:
         images_NHWC, row_N = kept["images"], kept["rows"]
     captions = [
@@ -140,11 +144,15 @@ def _mistakes(folder: Path, said: Predictions | None) -> "Figure | None":
 def _predictions(found: Mapping[str, Predictions | None]) -> "Figure | None":
     from src.plot.probabilities import predictions
 
-    two = {split: said for split, said in found.items() if said and len(said.classes) == 2 and len(said.target)}
+    two = {split: said for split, said in found.items() if said and _is_binary(said)}
     if not two:
         return None
     scored = {split: (said.target, said.probability[:, 1]) for split, said in two.items()}
     return predictions(scored, next(iter(two.values())).classes)
+
+
+def _is_binary(said: Predictions) -> bool:
+    return len(said.classes) == 2 and not said.has_sets and bool(len(said.target))
 
 
 def _regression(folder: Path, found: Mapping[str, Predictions | None]) -> "Figure | None":

@@ -12,6 +12,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 
 from src.callback.event_file import writer
+from src.data.look import target_text
 from src.fit.contract import Batched, Merged, Parallel, Readable, offers
 from src.fit.first_batch import labels_in, net_of, tensors
 from src.strategy.exchange import gathered_rows
@@ -98,5 +99,5 @@ def _shown(data: Any, samples: int) -> tuple[list[str], Tensor | None]:
         images.append(data.normalize.invert(x_B).cpu())
         if len(targets) >= samples:
             break
-    names = [data.classes[target] if data.classes else f"{target:g}" for target in targets[:samples]]
+    names = [target_text(target, data.classes) for target in targets[:samples]]
     return names, torch.cat(images)[:samples] if len(data.shape) == 3 else None

@@ -33,6 +33,6 @@ class PRCurves(lightning.Callback):
             return
         said = read(self.path)
         for number, name in list(enumerate(said.classes))[: self.classes]:
-            if len(said.classes) != 2 or number == 1:
-                probability_N = said.probability[:, number]
-                events.add_pr_curve(f"test/{name}", said.target == number, probability_N, trainer.global_step)
+            if len(said.classes) != 2 or number == 1 or said.has_sets:
+                is_N = said.target[:, number] if said.has_sets else said.target == number
+                events.add_pr_curve(f"test/{name}", is_N, said.probability[:, number], trainer.global_step)

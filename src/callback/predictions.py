@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from src.callback.said_sets import SaidSets
 from src.data.read.readable import readable
 from src.fit.checkpoint import Checkpoint
-from src.fit.contract import Batched, Numbered, Predicting, Readable, offers
+from src.fit.contract import Batched, Formed, Numbered, Predicting, Readable, offers
 from src.run.checkpoint_io import load_weights
 from src.run.prediction_table import Table
 from src.run.write import whole
@@ -43,7 +44,7 @@ class Predictions(lightning.Callback):
     def __init__(self, folder: str, *, mistakes: int = 25):
         self.folder = Path(folder)
         self.mistakes = mistakes
-        self._test: Said | None = None
+        self._test: Any = None  # a Said, or the one of the form of these outputs
         self._is_ours = False
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
@@ -59,7 +60,7 @@ class Predictions(lightning.Callback):
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Write what the best weights say of training and validation samples, where that is not many numbers."""
         data = _data(trainer, pl_module)
-        if data is None or len(data.classes or ()) > 2:
+        if data is None or len(data.classes or ()) > 2 or _form(pl_module) in SAID:
             return
         with _best_weights(trainer, pl_module), torch.inference_mode():
             for split in ("train", "val"):
@@ -74,7 +75,8 @@ class Predictions(lightning.Callback):
         self._test = None
         self._is_ours = data is not None
         if data and trainer.is_global_zero:
-            self._test = Said(self.folder, data, "test", mistakes=self.mistakes)
+            made = SAID.get(_form(pl_module), Said)
+            self._test = made(self.folder, data, "test", model=pl_module, mistakes=self.mistakes)
 
     def on_test_batch_end(
         self,
@@ -104,7 +106,9 @@ class Predictions(lightning.Callback):
             images_NCHW = said.data.samples("test", rows)
             if images_NCHW.dtype == torch.uint8:
                 with whole(path, synced=False) as part, part.open("wb") as file:
-                    np.savez_compressed(file, images=images_NCHW.permute(0, 2, 3, 1).numpy(), rows=np.array(rows))
+                    np.savez_compressed(
+                        file, images=images_NCHW.permute(0, 2, 3, 1).numpy(), rows=np.array(rows), **said.beside()
+                    )
 
     def on_exception(self, *args: object) -> None:
         """Leave no half of a file behind."""
@@ -115,7 +119,7 @@ class Predictions(lightning.Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, data: Any, split: str
     ) -> None:
         batches = data.in_order(split)
-        said = Said(self.folder, data, split) if trainer.is_global_zero else None
+        said = Said(self.folder, data, split, model=module) if trainer.is_global_zero else None
         with said.table if said else nullcontext():
             for number, (x_B, target_B) in enumerate(islice(batches, _most(trainer, split))):
                 rows = _whole(_predict(trainer, module, x_B), target_B, batches, number)
@@ -149,7 +153,7 @@ class Said:
     `surest` are the (probability, row) of the `mistakes` that the net was most sure of, the surest first.
     """
 
-    def __init__(self, folder: Path, data: Any, split: str, *, mistakes: int = 0):
+    def __init__(self, folder: Path, data: Any, split: str, *, model: Any, mistakes: int = 0):
         self.data = data
         self.index_N = data.indices[split].tolist()
         paths = data.paths(split)
@@ -189,6 +193,10 @@ class Said:
             )
         )
 
+    def beside(self) -> dict[str, Any]:
+        """Return what is kept beside the images of the mistakes: nothing."""
+        return {}
+
     def _remember(self, rows: range, probability_BK: Tensor, prediction_B: Tensor, target_B: Tensor) -> None:
         wrong_M = (prediction_B != target_B).nonzero().squeeze(1)
         sure_M = probability_BK[wrong_M, prediction_B[wrong_M]]
@@ -202,6 +210,13 @@ def number_columns(data: Any) -> list[str]:
     if len(names) < 2:
         return ["target", "prediction"]
     return [f"{kind}({name})" for kind in ("target", "prediction") for name in names]
+
+
+SAID: dict[str, Any] = {"labels": SaidSets}  # by the form of what is said; Said where there is no other
+
+
+def _form(model: object) -> str:
+    return model.form if offers(model, Formed) else ""
 
 
 def around(values: Tensor) -> tuple[float, float]:

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from src.data.module import Data
 from src.data.read.rows import Images
+from src.run.label_sets import joined
 
 
 def one_per_class(images: Images, target_N: Tensor, classes: Sequence[str], *, skips: bool) -> dict[str, np.ndarray]:
     """Return the first image (C, H, W) of each class that has one; with `skips`, the first that can be decoded."""
     found = {}
     for number, name in enumerate(classes):
-        for row in (target_N == number).nonzero().squeeze(1).tolist():
+        for row in is_of(target_N, number).nonzero().squeeze(1).tolist():
             try:
                 found[name] = images[row].numpy()
             except ValueError:
@@ -32,11 +33,28 @@ def batch(data: Data, most: int) -> tuple[np.ndarray, list[str]]:
 
     Augmented, with the normalisation undone, in [0, 1]. A mixed image is what the larger part of it is.
     """
+    sets = data.targets("train").ndim == 2
     x_BCHW, target_B = next(iter(data.train_dataloader()))
     x_BCHW, target_B = x_BCHW[:most], target_B[:most]
-    if not data.classes:
-        titles = [f"{target:.3g}" for target in target_B.tolist()]
-    else:
-        number_B = target_B.round().long() if target_B.ndim == 1 else target_B.argmax(dim=1)
-        titles = [data.classes[number] for number in number_B.tolist()]
+    titles = [target_text(target, data.classes, sets=sets) for target in target_B.tolist()]
     return data.normalize.invert(x_BCHW).numpy(), titles
+
+
+def is_of(target_N: Tensor, number: int) -> Tensor:
+    """Return which samples are of a class, or have a label, (N,)."""
+    return target_N[:, number] == 1 if target_N.ndim == 2 else target_N == number
+
+
+def target_text(target: float | Sequence[float], classes: Sequence[str] | None, *, sets: bool = True) -> str:
+    """Return a target in words: a number or several, a class, or a set of labels where the target is one.
+
+    Else several numbers for classes are the shares of a mixed sample, which is called as the largest.
+    """
+    values = list(target) if isinstance(target, Sequence) else [target]
+    if not classes:
+        return ", ".join(f"{value:.3g}" for value in values)
+    if not isinstance(target, Sequence):
+        return classes[round(target)]
+    if not sets:
+        return classes[max(range(len(values)), key=values.__getitem__)]
+    return joined((name for name, value in zip(classes, values, strict=True) if value > 0.5), classes)

@@ -69,6 +69,13 @@ class Scaled(Predicting, Protocol):
 
 
 @runtime_checkable
+class Formed(Predicting, Protocol):
+    """A model that says the form of what it predicts: classes, labels, numbers or masks."""
+
+    form: str
+
+
+@runtime_checkable
 class Splits(Protocol):
     """Data that say which of train, val and test there are."""
 

@@ -1,6 +1,7 @@
 r"""`predictions/*.csv`: what a net said of every sample, beside what is true; written as it comes, read without torch.
 
-Of classes: `index,target,label,P(<class>),...`, where the label is what the net gives; of numbers:
+Of classes: `index,target,label,P(<class>),...`, where the label is what the net gives; where a sample may have several:
+`index,targets,labels,P(<label>),...` with both sets as texts (src.run.label_sets); of numbers:
 `index,target,prediction`, of several `target(<name>)` and `prediction(<name>)` each. `index` is the sample's place in
 its official split. Image files have a `path` behind the index, a number that is all of its sample an `input`. A name
 that a spreadsheet would take for a formula (`=1+1`) has an apostrophe before it (src.run.cell), and a byte that is no
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from src.run.cell import cell, text
+from src.run.label_sets import parted
 from src.run.write import whole
 
 
@@ -27,8 +29,8 @@ from src.run.write import whole
 class Predictions:
     """The rows of one file as columns.
 
-    Of classes, `target` and `prediction` (N,) are their numbers; of numbers they are numbers, of several (N, K) with
-    their names in `numbers`, and `classes` is empty.
+    Of classes, `target` and `prediction` (N,) are their numbers; of sets of labels (N, K) which are in them; of numbers
+    they are numbers, of several (N, K) with their names in `numbers`, and `classes` is empty.
     `extra` has other columns as text, `text` what the net gives to each class, K columns of N.
     """
 
@@ -39,6 +41,11 @@ class Predictions:
     extra: dict[str, list[str]]
     text: list[Sequence[str]]
     numbers: tuple[str, ...] = ()
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether a sample may have several labels."""
+        return bool(self.classes) and self.target.ndim == 2
 
     @cached_property
     def probability(self) -> np.ndarray:
@@ -56,7 +63,7 @@ def read(path: Path) -> Predictions:
         rows = csv.reader(file)
         header, *body = rows
     numbers = tuple(text(name)[len("target(") : -1] for name in header if name.startswith("target("))
-    wanted = {"index"} if numbers else {"index", "target"}
+    wanted = {"index", *([] if numbers else ["targets" if "targets" in header else "target"])}
     if any(len(row) != len(header) for row in body) or not wanted <= set(header):
         raise ValueError(f"{path} is damaged: it is not what a run writes")
     column = dict(zip(header, zip(*body, strict=True) if body else [()] * len(header), strict=True))
@@ -73,11 +80,22 @@ def read(path: Path) -> Predictions:
         target_N, prediction_N = (np.array(column[name], dtype=float) for name in ("target", "prediction"))
         return Predictions(index_N, target_N, prediction_N, [], extra, [])
     number = {name: place for place, name in enumerate(classes)}
+    if "targets" in column:
+        target_NK, label_NK = (_sets(column[name], classes) for name in ("targets", "labels"))
+        return Predictions(index_N, target_NK, label_NK, classes, extra, [column[f"P({name})"] for name in classes])
     target_N, label_N = (
         np.array([number[text(value)] for value in column[name]], dtype=int) for name in ("target", "label")
     )
     given: list[Sequence[str]] = [column[f"P({name})"] for name in classes]
     return Predictions(index_N, target_N, label_N, classes, extra, given)
+
+
+def _sets(texts: Sequence[str], classes: Sequence[str]) -> np.ndarray:
+    """Return which labels are in each set, (N, K)."""
+    found_NK = np.zeros((len(texts), len(classes)), dtype=bool)
+    for row, written in enumerate(texts):
+        found_NK[row, parted(text(written), classes)] = True
+    return found_NK
 
 
 class _Discarded(Exception):  # noqa: N818  # no error: it ends the block in which the file is written
