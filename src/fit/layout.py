@@ -1,4 +1,4 @@
-"""How a module from elsewhere lies in memory and is compiled, as the trainer's settings say."""
+"""How a module lies in memory and is compiled, as the trainer's settings say."""
 
 import logging
 
@@ -13,7 +13,8 @@ log = logging.getLogger(__name__)
 class Layout(lightning.Callback):
     """Turns the convolutions of a module channels last, and compiles its `net` by `compile`, a mode of torch.compile.
 
-    A module that does both by itself is left alone.
+    A module that does both by itself is left alone. Where these, or the Trainer's precision, change roundings, a line
+    in the log says so.
     """
 
     def __init__(self, *, channels_last: bool, compile: str | None):
@@ -22,6 +23,8 @@ class Layout(lightning.Callback):
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:
         """Change the module; raises ValueError where it does not say what of it is the net to compile."""
+        if stage == "fit" and trainer.is_global_zero and (rounds := self._rounds(trainer.precision)):
+            log.info("%s: faster, with other roundings than the plain net in 32 bits", ", ".join(rounds))
         if offers(pl_module, Merged):
             return
         if self.channels_last:
@@ -30,3 +33,9 @@ class Layout(lightning.Callback):
                 log.info("trainer.channels_last: %s has no convolution that it changes", type(pl_module).__name__)
         if self.compile:
             needs(pl_module, Net, for_="trainer.compile").net.compile(mode=self.compile)
+
+    def _rounds(self, precision: str) -> list[str]:
+        """Return the settings that change roundings."""
+        rounds = ["channels_last"] if self.channels_last else []
+        rounds += [f"compile={self.compile}"] if self.compile else []
+        return rounds + ([] if precision.startswith(("32", "64")) else [f"precision={precision}"])

@@ -4,14 +4,12 @@ Import it through `src.fit.verified`, which has it only for the versions of Ligh
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
 import lightning
-import torch
 from lightning.pytorch.core.hooks import DataHooks
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.loops.fetchers import _DataFetcher
 from lightning.pytorch.loops.loop import _Loop
 from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
@@ -48,16 +46,22 @@ AROUND_TRANSFER = ("on_before_batch_transfer", "on_after_batch_transfer")
 
 def install(trainer: lightning.Trainer) -> None:
     """Let a new Trainer's fits take the short way where they can."""
-    whole, stage, inside = trainer.fit_loop.epoch_loop, trainer._run_stage, trainer.profiler  # type: ignore[attr-defined]
+    whole, start, end = trainer.fit_loop.epoch_loop, trainer.fit_loop.on_run_start, trainer._teardown
     trainer.fit_loop.epoch_loop = EpochLoop(trainer, min_steps=whole.min_steps, max_steps=whole.max_steps)
-    without_profile(inside)
+    without_profile(trainer.profiler)  # type: ignore[attr-defined]  # Lightning's own, undeclared
+    during = ExitStack()
 
-    def run_stage() -> Any:  # where all callbacks are there, and none has been called for a batch
+    def on_run_start() -> None:  # where all callbacks are there, and none has been called for a batch
         callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        with without_idle_hooks(callbacks, trainer.lightning_module), freed_memory_kept():
-            return stage()
+        during.enter_context(without_idle_hooks(callbacks, trainer.lightning_module))
+        during.enter_context(freed_memory_kept())
+        start()
 
-    trainer._run_stage = run_stage  # type: ignore[method-assign]
+    def teardown() -> None:  # however the fit ends
+        during.close()
+        end()
+
+    trainer.fit_loop.on_run_start, trainer._teardown = on_run_start, teardown  # type: ignore[method-assign]
     if isinstance(trainer.strategy.launcher, Launcher):  # Lightning's handler of SIGTERM broadcasts amid all else
         trainer._signal_connector.register_signal_handlers = lambda: None
 
@@ -88,17 +92,55 @@ class EpochLoop(_TrainingEpochLoop):
         if self.restarting or self.val_loop.restarting or not self.is_plain:
             super().advance(data_fetcher)
             return
+        batch, batch_idx = self._begin(data_fetcher)
+        with within(self.trainer, "training_step"):
+            loss: Any = self.trainer.strategy.training_step(batch, batch_idx)
+        self._end({"loss": self._update(loss)}, batch, batch_idx)
+
+    def _begin(self, data_fetcher: _DataFetcher) -> tuple[Any, int]:
+        """Return the next batch, where the model is, and its number."""
         trainer: Any = self.trainer
-        progress, results, connector = self.batch_progress, self._results, trainer._logger_connector
+        progress = self.batch_progress
         batch, _, _ = next(data_fetcher)
         batch_idx = progress.current.ready
         progress.is_last_batch = data_fetcher.done
         batch = self._transfers.transfer_batch_to_device(batch, trainer.strategy.root_device, 0)
         progress.increment_ready()
-        connector.on_batch_start(batch)
+        trainer._logger_connector.on_batch_start(batch)
         call(trainer, "on_train_batch_start", batch, batch_idx)
         progress.increment_started()
-        outputs = self._step(batch, batch_idx)
+        self.automatic_optimization.optim_progress.optimizer.step.increment_ready()
+        return batch, batch_idx
+
+    def _update(self, loss: Tensor) -> Tensor:
+        """Take the step of the optimizer and of its schedule; return the loss alone."""
+        trainer: Any = self.trainer
+        (optimizer,) = trainer.optimizers
+        progress = self.automatic_optimization.optim_progress.optimizer
+        progress.zero_grad.increment_ready()
+        call(trainer, "on_before_zero_grad", optimizer)
+        progress.zero_grad.increment_started()
+        optimizer.zero_grad()
+        progress.zero_grad.increment_completed()
+        call(trainer, "on_before_backward", loss)
+        with within(trainer, "backward"):
+            loss.backward()
+        call(trainer, "on_after_backward")
+        alone = loss.detach().clone()
+        call(trainer, "on_before_optimizer_step", optimizer)
+        with within(trainer, "optimizer_step"):
+            optimizer.step()
+        progress.step.increment_completed()
+        for config in trainer.lr_scheduler_configs:
+            self.scheduler_progress.increment_ready()
+            config.scheduler.step()
+            self.scheduler_progress.increment_completed()
+        return alone
+
+    def _end(self, outputs: dict[str, Tensor], batch: Any, batch_idx: int) -> None:
+        """Tell everybody, and log what is logged at steps."""
+        trainer: Any = self.trainer
+        progress, results, connector = self.batch_progress, self._results, trainer._logger_connector
         progress.increment_processed()
         call(trainer, "on_train_batch_end", outputs, batch, batch_idx)
         logs = any(item.meta.on_step for item in results.values())
@@ -117,47 +159,6 @@ class EpochLoop(_TrainingEpochLoop):
         else:
             self._batches_that_stepped += 1
 
-    def gradients(self, loss: Tensor) -> None:
-        """Compute the gradients for a plain step's update."""
-        call(self.trainer, "on_before_backward", loss)
-        with within(self.trainer, "backward"):
-            loss.backward()
-        call(self.trainer, "on_after_backward")
-
-    def _step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        trainer: Any = self.trainer
-        (optimizer,) = trainer.optimizers
-        progress = self.automatic_optimization.optim_progress.optimizer
-        outputs: dict[str, Tensor] = {}
-
-        @torch.enable_grad()  # an optimizer's step may be without
-        def closure() -> Tensor:
-            with within(trainer, "training_step"):
-                loss = trainer.strategy.training_step(batch, batch_idx)
-            progress.zero_grad.increment_ready()
-            call(trainer, "on_before_zero_grad", optimizer)
-            progress.zero_grad.increment_started()
-            optimizer.zero_grad()
-            progress.zero_grad.increment_completed()
-            self.gradients(loss)
-            outputs["loss"] = loss.detach().clone()
-            call(trainer, "on_before_optimizer_step", optimizer)
-            return outputs["loss"]
-
-        progress.step.increment_ready()
-        with within(trainer, "optimizer_step"):
-            optimizer.step(closure=closure)
-        if not outputs:
-            raise TypeError(
-                f"{type(optimizer).__name__}.step(closure) has to call the closure, which does the training step"
-            )
-        progress.step.increment_completed()
-        for config in trainer.lr_scheduler_configs:
-            self.scheduler_progress.increment_ready()
-            config.scheduler.step()
-            self.scheduler_progress.increment_completed()
-        return outputs
-
 
 def is_plain(trainer: Any) -> bool:
     """Whether each step is our training step, backward and update of one optimizer, on one device, on our batches."""
@@ -175,10 +176,15 @@ def is_plain(trainer: Any) -> bool:
         and not trainer.gradient_clip_val
         and not trainer.fit_loop._skip_backward
         and len(trainer.optimizers) == 1
-        and not isinstance(trainer.optimizers[0], (LBFGS, LightningOptimizer))
+        and _is_of_torch(trainer.optimizers[0])
         and all(_steps_with_it(config) for config in trainer.lr_scheduler_configs)
         and not any(overrides(owner, base, hook) for owner, base, hook in skipped)
     )
+
+
+def _is_of_torch(optimizer: Any) -> bool:
+    """Whether an optimizer steps once for each gradient; one from elsewhere may want the closure that gives it more."""
+    return type(optimizer).__module__.startswith("torch.optim.") and not isinstance(optimizer, LBFGS)
 
 
 def _steps_with_it(config: Any) -> bool:

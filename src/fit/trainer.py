@@ -1,7 +1,6 @@
 """Lightning's Trainer, with convolutions channels last and compiled nets."""
 
 import inspect
-import logging
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, get_type_hints
@@ -13,16 +12,13 @@ from src.fit.hardware import check_compiler, check_hardware
 from src.fit.verified import quick
 from src.model.supervised import GRAPHS
 
-log = logging.getLogger(__name__)
-
 
 class Trainer(lightning.Trainer):
     """Lightning's Trainer, a short way through plain steps (src.fit.quick), and two settings more.
 
     With `channels_last` the convolutions of any net work on (B, H, W, C) in memory, which is faster. `compile` is a
     mode of torch.compile for the net: default, reduce-overhead, which makes CUDA graphs of its calls, or max-autotune;
-    the first steps take a minute longer. These, and a precision below 32 bits, change roundings: a line in the log
-    says so where a fit starts.
+    the first steps take a minute longer. These, and a precision below 32 bits, change roundings.
     """
 
     changes_no_result = (
@@ -53,15 +49,6 @@ class Trainer(lightning.Trainer):
         self.compile = compile
         if way := quick():
             way.install(self)
-
-    def fit(self, *arguments: Any, **settings: Any) -> None:
-        """Say what changes roundings, and train."""
-        rounds = ["channels_last"] if self.channels_last else []
-        rounds += [f"compile={self.compile}"] if self.compile else []
-        rounds += [] if self.precision.startswith(("32", "64")) else [f"precision={self.precision}"]
-        if rounds and self.is_global_zero:
-            log.info("%s: faster, with other roundings than the plain net in 32 bits", ", ".join(rounds))
-        super().fit(*arguments, **settings)
 
     # What may be set is what Lightning's Trainer takes, and these.
     _own = inspect.signature(__init__).parameters

@@ -91,8 +91,15 @@ class Supervised(lightning.LightningModule):
         keep_plain_keys(self)
 
     def forward(self, x_B: Tensor) -> Tensor:
-        """Return the net's outputs in the form the loss wants."""
-        return self.task.output(self.run_net(x_B))
+        """Return what the net, on as many devices as there are, makes of a batch, in the form the loss wants."""
+        if self.runner is not None:
+            output_B = tensor(self.runner(x_B))
+        elif self.training and self._frozen.merged is not None:
+            output_B = tensor(self._frozen.merged(x_B))
+        else:
+            output_B = tensor(self.net(x_B))
+            output_B = output_B.clone() if self._is_graph else output_B  # the next call writes over a CUDA graph's
+        return self.task.output(output_B)
 
     def predict(self, output_BK: Tensor) -> Tensor:
         """Return what the outputs mean: probabilities, or numbers for regression."""
@@ -102,16 +109,6 @@ class Supervised(lightning.LightningModule):
         """Return what the metrics score of a batch (x, target)."""
         return self.predict(self(batch[0]))
 
-    def run_net(self, x_B: Tensor) -> Tensor:
-        """Return what the net makes of a batch, on as many devices as there are."""
-        if self.runner is not None:
-            return tensor(self.runner(x_B))
-        merged = self._frozen.merged
-        if merged is not None and self.training:
-            return tensor(merged(x_B))
-        output_B = tensor(self.net(x_B))
-        return output_B.clone() if self._is_graph else output_B  # the next call writes over a CUDA graph's outputs
-
     def unmerge(self) -> None:
         """Train by the net itself from now on, whose layers call their hooks."""
         self._frozen.merged = None
@@ -119,29 +116,32 @@ class Supervised(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the batch's mean loss."""
-        return self._step(self.train_meter, batch, batch_idx)[0]
+        x_B, target_B = pair(batch)
+        return self._scored(self.train_meter, self(x_B), target_B, batch_idx)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Score a batch of the validation split."""
-        self._step(self.val_meter, batch, batch_idx)
+        x_B, target_B = pair(batch)
+        self._scored(self.val_meter, self(x_B), target_B, batch_idx)
 
     def test_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Score a batch of the test split; return what `predict` makes of its outputs."""
-        return self.predict(self._step(self.test_meter, batch, batch_idx)[1])
-
-    def _step(self, meter: Meter, batch: Batch, number: int) -> tuple[Tensor, Tensor]:
-        """Return the batch's mean loss and its outputs; of a part of one, the loss that has the gradient's share."""
         x_B, target_B = pair(batch)
         output_B = self(x_B)
+        self._scored(self.test_meter, output_B, target_B, batch_idx)
+        return self.predict(output_B)
+
+    def _scored(self, meter: Meter, output_B: Tensor, target_B: Tensor, number: int) -> Tensor:
+        """Return the mean loss of batch `number`; of a part of one, the loss that has the gradient's share."""
         loss = self.loss(output_B, self.task.target(target_B))
         if self._ranks > 1 and is_numbered(loader := self._loader(meter)):
             count, samples = loader.count(number), loader.size(number)
             part = share_of_mean(loss, count=count, samples=samples, mass=self.task.mass(target_B))
             if count:
                 meter.add(part.detach() * (samples / count), output_B.detach(), self.task.label(target_B))
-            return part * self._ranks, output_B  # the processes' gradients are averaged
+            return part * self._ranks  # the processes' gradients are averaged
         meter.add(loss.detach(), output_B.detach(), self.task.label(target_B))
-        return loss, output_B
+        return loss
 
     def _loader(self, meter: Meter) -> object:
         """Return the loader of the split that `meter` scores."""

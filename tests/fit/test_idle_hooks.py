@@ -58,14 +58,22 @@ def test_the_weights_and_points_are_those_of_lightnings_own_trainer_to_the_bit(t
     assert not plain_named.idle
 
 
-def test_after_a_fit_and_after_one_that_fails_every_hook_can_be_called_again(tmp_path: Path) -> None:
+def test_after_a_fit_every_hook_can_be_called_again(tmp_path: Path) -> None:
     model, _, named = fitted(tmp_path, Trainer)
     assert all(callable(getattr(owner, hook)) for owner in (model, named) for hook in HOOKS)
 
-    def fail(trainer: lightning.Trainer, batch: Any) -> None:
-        raise ValueError("on purpose")
 
-    failing = toy.Each(fail)
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_end"])
+def test_after_a_fit_that_fails_every_hook_can_be_called_again(hook: str, tmp_path: Path) -> None:
+    class Fails(lightning.Callback):
+        def fail(self, *arguments: Any) -> None:
+            assert self.on_after_backward is None
+            raise ValueError("on purpose")
+
+    setattr(Fails, hook, Fails.fail)
+    failing, trainer = Fails(), toy.trainer(tmp_path)
+    trainer.callbacks.append(failing)
+    model = toy.multiclass(nn.Linear(4, 3), outputs=3, loss=nn.CrossEntropyLoss(), optimizer=torch.optim.Adam)
     with pytest.raises(ValueError, match="on purpose"):
-        toy.trainer(tmp_path, callbacks=[failing]).fit(model, toy.tabular())
+        trainer.fit(model, toy.tabular(val_fraction=0.2))
     assert all(callable(getattr(owner, hook)) for owner in (model, failing) for hook in HOOKS)
