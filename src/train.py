@@ -10,8 +10,7 @@ from omegaconf import DictConfig
 
 from src.command.entry import command
 from src.config.schema import Train
-from src.fit.rank import with_others
-from src.sweep.job import once, pruners
+from src.sweep.job import pruners
 
 if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help needs neither
     import lightning
@@ -21,9 +20,7 @@ if TYPE_CHECKING:  # torch and lightning take seconds to import, and --help need
 log = logging.getLogger(__name__)
 
 
-@with_others
-@command("train", with_run="resume")
-@once
+@command("train", with_run="resume", trains=True)
 def main(cfg: DictConfig) -> float | None:
     """Build what the config describes, train it, and return the monitored score of the best checkpoint."""
     import lightning

@@ -9,9 +9,9 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import hydra
 from hydra.core.config_store import ConfigStore
@@ -27,52 +27,61 @@ from src.config.own import started_here
 from src.config.recorded import recorded
 from src.config.schema import CONF, register
 from src.data.read.download import DOWNLOAD_DIR
+from src.fit.rank import leading
 from src.run.folder import find
 from src.run.interrupt import requeued_run
 from src.run.rerun import rerunnable
 from src.sweep.end import reported
+from src.sweep.job import held, job
 from src.sweep.plugin import hide_plugins
 
 Thing = TypeVar("Thing")
 
 
 def command(
-    name: str, *, with_run: str | None = None
-) -> Callable[[Callable[[DictConfig], object]], Callable[[], None]]:
+    name: str, *, with_run: str | None = None, trains: bool = False
+) -> Callable[[Callable[[DictConfig], Any]], Callable[[], None]]:
     """Return a decorator that makes `main(cfg)` a command whose config is `conf/<name>.yaml`.
 
     Where the command line has `run=`, it is `conf/<with_run>.yaml`, in which the config that the run folder recorded
     can be composed under the name `recorded`. Where both names are the same, the command needs a `run=`; without
-    `with_run` it takes no run's config. Where it has `rerun=`, which only `src.train` takes, it is `conf/rerun.yaml`,
-    in the same way.
+    `with_run` it takes no run's config. One that `trains` does so in a folder that its process holds, as a job of a
+    sweep too, and beside other ranks; where it has `rerun=`, its config is `conf/rerun.yaml`, in the same way.
     """
 
-    def decorate(main: Callable[[DictConfig], object]) -> Callable[[], None]:
+    def decorate(main: Callable[[DictConfig], Any]) -> Callable[[], None]:
         def entry() -> None:
             logging.raiseExceptions = False  # on a full disk the log's own tracebacks would bury the one line
-            with usable_streams(), started_here(sys.argv[1:]), one_line_errors(), reported():
-                if "${" in os.getcwd():
-                    raise ValueError(f"{os.getcwd()}: Hydra would replace the ${{...}} in its name: rename this folder")
-                register()
-                hide_plugins(sys.argv)
-                find_own_conf(sys.argv[1:])
-                sys.argv[1:] = typed(sys.argv[1:])
-                if name == "train" and (folder := requeued_run(sys.argv)):
-                    sys.argv[1:] = [quoted(f"run={folder}")]
-                is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])
-                is_again = name == "train" and any(argument.startswith("rerun=") for argument in sys.argv[1:])
-                if with_run and (is_on_run or is_again or name == with_run):
-                    sys.argv[1:] = with_recorded(sys.argv[1:], trains=name == "train")
-                config_name = "rerun" if is_again else with_run if with_run and is_on_run else name
+            led = leading(sweeps=is_sweep(sys.argv[1:])) if trains else nullcontext()
+            with usable_streams(), started_here(sys.argv[1:]), one_line_errors(), reported(), led:
+                config_name = _prepared(name, with_run, trains=trains)
                 warnings.filterwarnings("error", r"Callback \w+\.on_\w+ raised")  # what Hydra makes of its exceptions
-                hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(_task(main))()
+                task = _task(main, trains=trains)
+                hydra.main(version_base="1.3", config_path=str(CONF), config_name=config_name)(task)()
 
         return entry
 
     return decorate
 
 
-def _task(main: Callable[[DictConfig], object]) -> Callable[[DictConfig], object]:
+def _prepared(name: str, with_run: str | None, *, trains: bool) -> str:
+    """Make the command line what Hydra is to read; return the name of the config."""
+    if "${" in os.getcwd():
+        raise ValueError(f"{os.getcwd()}: Hydra would replace the ${{...}} in its name: rename this folder")
+    register()
+    hide_plugins(sys.argv)
+    find_own_conf(sys.argv[1:])
+    sys.argv[1:] = typed(sys.argv[1:])
+    if trains and (folder := requeued_run(sys.argv)):
+        sys.argv[1:] = [quoted(f"run={folder}")]
+    is_on_run = any(argument.startswith("run=") for argument in sys.argv[1:])
+    is_again = trains and any(argument.startswith("rerun=") for argument in sys.argv[1:])
+    if with_run and (is_on_run or is_again or name == with_run):
+        sys.argv[1:] = with_recorded(sys.argv[1:], trains=trains)
+    return "rerun" if is_again else with_run if with_run and is_on_run else name
+
+
+def _task(main: Callable[[DictConfig], Any], *, trains: bool) -> Callable[[DictConfig], object]:
     """Wrap the function that Hydra calls: the log gets a failure's traceback, the screen one line.
 
     An exception that reaches Hydra is announced by a line of its own; a single run ends before that. What becomes of a
@@ -81,10 +90,14 @@ def _task(main: Callable[[DictConfig], object]) -> Callable[[DictConfig], object
 
     @wraps(main)
     def task(cfg: DictConfig) -> object:
+        is_job = HydraConfig.get().mode is RunMode.MULTIRUN
         try:
-            return main(cfg)
+            if trains and is_job:
+                return job(main, cfg)
+            with held(cfg) if trains else nullcontext():
+                return main(cfg)
         except Exception as error:
-            if HydraConfig.get().mode is RunMode.MULTIRUN:
+            if is_job:
                 raise
             logging.getLogger("src.traceback").error("", exc_info=error)
             raise SystemExit(f"error: {one_line(error)}") from error

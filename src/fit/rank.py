@@ -6,14 +6,11 @@ Hydra, no folder claimed, nothing written.
 
 import logging
 import os
-import sys
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
-from functools import wraps
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from src.config.own import started_here
 from src.run.child import end_with_parent
 from src.strategy.ranks import outside
 
@@ -31,29 +28,29 @@ def main() -> None:
     work(Meeting.joined(), rank=int(os.environ["RANK"]))
 
 
-def with_others(command: Callable[[], None]) -> Callable[[], None]:
-    """Return a command that, where torchrun or srun starts several of it, runs in rank 0; the others work for that."""
+@contextmanager
+def leading(*, sweeps: bool) -> Iterator[None]:
+    """Where torchrun or srun starts several of a command, let rank 0 alone into the block.
 
-    @wraps(command)
-    def entry() -> None:
-        ranks = outside()
-        if ranks is None:
-            return command()
-        if any(argument in ("-m", "--multirun") for argument in sys.argv[1:]):
-            message = f"error: -m under {ranks.starter}: leave that out, trainer=ddp starts the processes of each job"
-            raise SystemExit(1 if ranks.rank else message)
-        from src.strategy.meeting import Meeting
+    The others work for it and end. `sweeps` says that the command is a sweep, whose jobs are runs of their own.
+    """
+    ranks = outside()
+    if ranks is None:
+        yield
+        return
+    if sweeps:
+        message = f"error: -m under {ranks.starter}: leave that out, trainer=ddp starts the processes of each job"
+        raise SystemExit(1 if ranks.rank else message)
+    from src.strategy.meeting import Meeting
 
-        meeting = Meeting.joined(ranks)
-        if ranks.rank:
-            with started_here(sys.argv[1:]):
-                return work(meeting, rank=ranks.rank)
-        try:
-            return command()
-        finally:
-            meeting.publish(None)  # lets the others go where there was nothing to do, or an error before it
-
-    return entry
+    meeting = Meeting.joined(ranks)
+    if ranks.rank:
+        work(meeting, rank=ranks.rank)
+        raise SystemExit(0)
+    try:
+        yield
+    finally:
+        meeting.publish(None)  # lets the others go where there was nothing to do, or an error before it
 
 
 def work(meeting: "Meeting", *, rank: int) -> None:

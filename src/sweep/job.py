@@ -2,9 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable
-from contextlib import suppress
-from functools import wraps
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -30,45 +29,42 @@ log = logging.getLogger(__name__)
 Main = Callable[[DictConfig], float | None]
 
 
-def once(main: Main) -> Main:
-    """Return `main`, which trains a run in Hydra's folder, such that its process holds the folder meanwhile.
+@contextmanager
+def held(cfg: DictConfig) -> Iterator[None]:
+    """Hold the folder that Hydra gave a run while the block trains it.
 
-    In a sweep it is called only where there is something to do, and a failure does not end a grid. A job that is done
-    gives its recorded value to the sweeper. One without a value (it failed, now or before, or another process runs it)
-    gives NaN to a grid; a search is handed the exception, by which Optuna knows a failed trial.
+    Before a first start the config is kept there as Hydra would, but only now that no other process can be in it.
     """
-
-    @wraps(main)
-    def held(cfg: DictConfig) -> float | None:
-        hydra = HydraConfig.get()
-        folder = shown(Path(hydra.runtime.output_dir))
-        if hydra.mode is RunMode.MULTIRUN:
-            return job(main, cfg, folder)
-        with hold(folder):
-            fill(cfg)
-            return _run(main, cfg, folder)
-
-    return held
+    folder = _folder()
+    with hold(folder):
+        fill(cfg)
+        if not (folder / "run.json").exists():
+            composed = _composed()
+            parts = {"config": taken(cfg), "hydra": composed, "overrides": composed.hydra.overrides.task}
+            for name, part in parts.items():
+                keep(folder, name, part)
+        yield
 
 
-def job(main: Main, cfg: DictConfig, folder: Path) -> float | None:
-    """Run, resume, retry or skip the job of `folder`; log one line where it is not run or fails.
+def job(main: Main, cfg: DictConfig) -> float | None:
+    """Run, resume, retry or skip a job of a sweep by `main`; log one line where it is not run or fails.
 
-    Raises SystemExit, which ends the sweep, for a failure with fail_fast, and where the folder is another run's.
+    A job that is done gives its recorded value to the sweeper. One without a value (it failed, now or before, or
+    another process runs it) gives NaN to a grid; a search is handed the exception, by which Optuna knows a failed
+    trial. Raises SystemExit, which ends the sweep, for a failure with fail_fast, and where the folder is another run's.
     """
-    hydra = _composed().hydra
+    hydra, folder = _composed().hydra, _folder()
     title = f"job {named(hydra.overrides.task)} in {folder}"
     try:
-        with hold(folder):
-            fill(cfg)
+        with held(cfg):
             if (folder / "run.json").exists() and _is_done(cfg, folder, title):
                 run = read(folder)
                 log.info("%s: %s already", title, run["state"])
                 return run["best"]["value"]
             if is_alone(hydra):
-                return _run(main, cfg, folder)
+                return main(cfg)
             with to_file(folder / "screen.log"):
-                value = _run(main, cfg, folder)
+                value = main(cfg)
         log.info("%s: %s", title, ended(folder))
         return value
     except (HeldError, FailedBeforeError) as error:
@@ -108,13 +104,9 @@ def _failed(folder: Path, title: str, error: Exception) -> None:
         Record(folder).update(state="failed", error={"type": type(error).__name__, "message": str(error)})
 
 
-def _run(main: Main, cfg: DictConfig, folder: Path) -> float | None:
-    """Call `main`; before a first start keep the config as Hydra would, but only now that the folder is held."""
-    if not (folder / "run.json").exists():
-        composed = _composed()
-        for name, part in {"config": taken(cfg), "hydra": composed, "overrides": composed.hydra.overrides.task}.items():
-            keep(folder, name, part)
-    return main(cfg)
+def _folder() -> Path:
+    """The folder that Hydra gave the run, as one would type it."""
+    return shown(Path(HydraConfig.get().runtime.output_dir))
 
 
 def _composed() -> DictConfig:
