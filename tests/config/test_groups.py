@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 from src.command.check import check
@@ -22,6 +22,10 @@ from tests.conftest import Command, as_found
 from tests.toy import accept_cifar10, cifar10_files, mnist_files
 
 TRACKERS = ("wandb", "mlflow")
+ASKED = {
+    "image_folder": ["data.root=photos"],
+    "image_csv": ["data.file=labels.csv", "data.task=multilabel"],
+}  # what nobody but the user knows
 CURE = re.compile(r"\bset ([\w.]+=(?!FOLDER)\S+?)(?=[,;)]|$| )", re.MULTILINE)  # the override that a message ends with
 
 
@@ -82,8 +86,8 @@ def test_a_logger_passes_the_check_and_builds(option: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("option", options("data"))
 def test_data_build_and_read_nothing_before_they_are_set_up(option: str, tmp_path: Path) -> None:
     config = composed(tmp_path, f"data={option}", f"data_dir={tmp_path / 'nothing'}")
-    if option == "image_folder":  # which asks the folder what it is
-        pytest.skip("a folder is looked at before it is built")
+    if OmegaConf.missing_keys(config.data):  # which asks a folder or a file what it is
+        pytest.skip("what nobody but the user knows is looked at before it is built")
     data = build(plain(config.data))
     assert list(data.shape) == list(config.data.shape)
     assert not (tmp_path / "nothing").exists()
@@ -139,7 +143,7 @@ def test_a_schedule_runs_through_an_epoch(option: str, train: Command) -> None:
 
 def class_folders(config: DictConfig) -> None:
     """Write ten images of each class where the data of a config are image files in class folders."""
-    if "root" not in config.data:
+    if "root" not in config.data or "file" in config.data:
         return
     assert Path(config.data.root).is_relative_to(config.data_dir)
     names = config.data.labels or ["cat", "dog"]
@@ -147,6 +151,16 @@ def class_folders(config: DictConfig) -> None:
         path = Path(config.data.root, split, name, f"{number}.png")
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (32, 32), (20 * number, 0, 0)).save(path)
+
+
+def named_photos(folder: Path) -> list[str]:
+    """Write images and a table of two labels; return the overrides that name them."""
+    (folder / "photos").mkdir()
+    for number in range(20):
+        Image.new("RGB", (32, 32), (12 * number, 0, 0)).save(folder / "photos" / f"{number}.png")
+    rows = [f"{number}.png,{('cat', 'dog', 'cat|dog', '')[number % 4]}" for number in range(20)]
+    (folder / "labels.csv").write_text("\n".join(["path,labels", *rows]))
+    return [f"data.file={folder / 'labels.csv'}", f"data.root={folder / 'photos'}"]
 
 
 TWINS = ("cifar10_folder", "cifar2_folder", "fashionmnist")  # of the shape and the classes of another dataset
@@ -168,7 +182,9 @@ def test_a_model_trains_on_a_dataset_or_says_what_cures_it_and_then_does(
     cifar10_files(tmp_path / "toy")
     accept_cifar10(monkeypatch, tmp_path / "toy")
     wanted = [f"model={model}", f"data={data}", f"data_dir={tmp_path / 'toy'}", "data.batch_size=4", "debug=fast"]
-    if data == "image_folder":  # which nobody but the user knows
+    if data == "image_csv":
+        wanted += named_photos(tmp_path / "toy")
+    elif data in ASKED:
         wanted.append(f"data.root={tmp_path / 'toy' / 'photos'}")
     class_folders(composed(tmp_path, *wanted))
     ended = train(*wanted)

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from src.config.hash import config_hash, relevant
 from src.config.plain import plain
-from tests.config.test_groups import composed, options, pairs
+from tests.config.test_groups import ASKED, composed, options, pairs
 
 SAME = [
     ["tags=[a]"],
@@ -97,8 +97,7 @@ WATCHERS += ("checkpoint_every", "pr_curves", "predictions", "progress", "sample
 
 def with_option(folder: Path, group: str, option: str) -> Any:
     name = f"[{option}]" if group in ("callback", "logger") else option
-    root = ["data.root=x"] if option == "image_folder" else []
-    return composed(folder, f"{group}={name}", *root)
+    return composed(folder, f"{group}={name}", *ASKED.get(option, []))
 
 
 @pytest.mark.parametrize(("group", "option"), pairs(*GROUPS))

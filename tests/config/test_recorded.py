@@ -11,7 +11,7 @@ from src.config.recorded import recorded
 from src.config.renamed import FORMAT
 from src.config.schema import CONF
 from src.run.record import Record, keep
-from tests.config.test_groups import composed, options, pairs
+from tests.config.test_groups import ASKED, composed, options, pairs
 
 GROUPS = ("model", "data", "optimizer", "scheduler", "trainer", "callback", "logger", "debug", "search", "experiment")
 ELSEWHERE = {"local", "task"}  # parts of every config
@@ -28,7 +28,7 @@ def recording(folder: Path, *overrides: str) -> DictConfig:
 @pytest.mark.parametrize(("group", "option"), pairs(*GROUPS))
 def test_what_a_run_of_an_option_records_is_read_again_as_it_was(group: str, option: str, tmp_path: Path) -> None:
     words = [f"{group}=[{option}]" if group in ("callback", "logger") else f"{group}={option}"]
-    words += ["data.root=photos"] if option == "image_folder" else []
+    words += ASKED.get(option, [])
     config = recording(tmp_path, *words)
     for trains in (False, True):
         sends = [str(node._target_) for node in config.logger.values() if REMOTE.match(str(node._target_))]

@@ -24,11 +24,15 @@ TELLING = frozenset((b"eXIf", b"tEXt", b"zTXt", b"iTXt"))  # chunks of a PNG tha
 
 
 class Files:
-    """Image files by position, each decoded when it is asked for, as uint8 (C, H, W) of its own size."""
+    """Image files by position, each decoded when it is asked for, as uint8 (C, H, W) of its own size.
 
-    def __init__(self, paths: Sequence[str | os.PathLike[str]], *, channels: int):
+    `is_told` where a table says what they show, and may say something else later.
+    """
+
+    def __init__(self, paths: Sequence[str | os.PathLike[str]], *, channels: int, is_told: bool = False):
         self.paths = [os.fspath(path) for path in paths]  # a third of the memory that Paths take
         self.channels = channels
+        self.is_told = is_told
 
     def __len__(self) -> int:
         return len(self.paths)

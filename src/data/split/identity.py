@@ -59,7 +59,12 @@ def listing(rows: Rows) -> Listing:
         paths = [images.paths[number] for number in numbers]
         root = os.path.commonpath({os.path.dirname(path) for path in paths})
         below = len(os.path.join(root, ""))
-        return Listing([path[below:] for path in paths], [_size(path) for path in paths], os.path.abspath(root))
+        sizes = [_size(path) for path in paths]
+        if images.is_told:
+            told = (flat(target_N[number]) for number in numbers)
+            both = [crc32(target, crc32(str(key).encode())) for target, key in zip(told, sizes, strict=True)]
+            return Listing([path[below:] for path in paths], both, os.path.abspath(root))
+        return Listing([path[below:] for path in paths], sizes, os.path.abspath(root))
     keys = checksums(images, target_N, numbers) if isinstance(images, Tensor) else None
     return Listing([str(number) for number in numbers], keys, None)
 

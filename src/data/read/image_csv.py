@@ -1,0 +1,226 @@
+"""Image files that a table names, with a class, several labels or numbers for each.
+
+Shapes: N samples, K labels or numbers.
+"""
+
+import inspect
+import os
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from src.data.dataset import dataset
+from src.data.keep.content import state
+from src.data.read.csv_text import chunks, sheet
+from src.data.read.files import Files
+from src.data.read.folders import SPLITS, listed, say_once, split_of
+from src.data.read.headers import Headers, headers
+from src.data.read.image_folder import IMAGENET, IMAGENET_GREY, LARGEST
+from src.data.read.label_cells import meaning, targets
+from src.data.read.readable import readable
+from src.data.split.splitting import Splitting
+
+TELLS = (
+    "task",
+    "labels",
+    "separator",
+    "channels",
+    "image_size",
+    "official",
+    "mean",
+    "std",
+    "target_mean",
+    "target_std",
+)
+NAMED = 3  # missing files in a message
+
+
+class Listed(NamedTuple):
+    """The rows of a table of images: files, the text of each column to predict, and the line that each row ends in."""
+
+    paths: list[str]
+    cells: dict[str, list[str]]
+    lines: list[int]
+    splits: list[str]
+
+
+def facts(*, file: str, cache: bool = True, **settings: Any) -> Mapping[str, Any]:
+    """Return what a table says of itself: the task, labels, what stands between several; channels and size of images.
+
+    Raises ValueError for files that are missing or named twice, and for a label that no training image has.
+    """
+    listed_ = _listed(file, settings)
+    found = meaning(listed_.cells, task=settings.get("task"), separator=settings.get("separator"))
+    found |= {name: settings[name] for name in ("labels",) if settings.get(name) is not None}
+    looked = _looked_at(tuple(listed_.paths), keeps=cache)
+    found["channels"] = settings.get("channels") or (1 if looked.is_grey else 3)
+    found["image_size"] = looked.side if 0 < looked.side <= LARGEST else LARGEST
+    found["official"] = [split for split in SPLITS if split in listed_.splits]
+    if "train" not in found["official"]:
+        raise ValueError(f"data.split_column={settings['split_column']}: no row of {readable(file)} is train")
+    target_N = _targets(file, listed_, found)
+    train_M = _training(listed_, settings | found)
+    if found["labels"] is not None:
+        _check_labels(target_N, train_M, found["labels"], file, settings)
+    is_numbers = found["task"] == "regression"
+    target_MK = target_N[train_M].double().reshape(len(train_M), -1)
+    deviation_K = target_MK.std(dim=0, correction=0)
+    found["target_mean"] = target_MK.mean(dim=0).tolist() if is_numbers else None
+    found["target_std"] = torch.where(deviation_K > 0, deviation_K, 1.0).tolist() if is_numbers else None
+    other = {"regression": " (data.task=multiclass takes numbers for classes)"}.get(found["task"], "")
+    of = f", separated by {found['separator']!r}" if found["separator"] else ""
+    say_once(f"{readable(file)}: {len(listed_.paths):,} images, data.task={found['task']}{other}{of}")
+    return found | (IMAGENET_GREY if found["channels"] == 1 else IMAGENET)
+
+
+@lru_cache(maxsize=8)  # every job of a sweep asks
+def _looked_at(paths: tuple[str, ...], *, keeps: bool) -> Headers:
+    return headers(paths, keeps=keeps)
+
+
+@dataset(facts=facts, tells=TELLS)
+def image_csv(
+    file: str,
+    *,
+    task: str,
+    labels: Sequence[str] | None,
+    separator: str = "",
+    root: str | None = None,
+    path: str = "path",
+    target: str | Sequence[str] = "labels",
+    suffix: str = "",
+    split_column: str | None = None,
+    encoding: str | None = None,
+    channels: int = 3,
+    split: str,
+) -> tuple[Files, Tensor]:
+    """Return the images of a split and their class numbers (N,), labels (N, K) or numbers, in the order of the table.
+
+    `path` and `target` name columns; several targets are labels, a column of 0 and 1 each, or numbers. Files lie below
+    `root`, by default the folder of the table, and `suffix` is what the table leaves out of their names.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"data.channels={channels}: images are read with 1, grey, or 3, red, green and blue")
+    places = {"root": root, "path": path, "target": target, "suffix": suffix}
+    rows = _listed(file, places | {"split_column": split_column, "encoding": encoding})
+    target_N = _targets(file, rows, {"task": task, "labels": labels, "separator": separator})
+    chosen = [row for row, name in enumerate(rows.splits) if name == split]
+    return Files([rows.paths[row] for row in chosen], channels=channels, is_told=True), target_N[chosen]
+
+
+def _targets(file: str, rows: Listed, found: Mapping[str, Any]) -> Tensor:
+    labels, separator = found["labels"] or (), found["separator"] or ""
+    name = readable(file)
+    return targets(rows.cells, rows.lines, task=found["task"], labels=labels, separator=separator, file=name)
+
+
+def _listed(file: str, settings: Mapping[str, Any]) -> Listed:
+    """Return the rows of a table; raises ValueError for columns that there are not, missing files and double ones."""
+    target = settings.get("target") or "labels"
+    names = (target,) if isinstance(target, str) else tuple(target)
+    given = (settings.get("root"), settings.get("path") or "path", names, settings.get("suffix") or "")
+    more = (settings.get("split_column"), settings.get("encoding"))
+    sheet(file, encoding=more[1])  # which says where there is no such file
+    return _rows(file, *given, *more, state([file]))
+
+
+@lru_cache(maxsize=4)  # of a table as it is now: every split and job asks
+def _rows(
+    file: str,
+    root: str | None,
+    path: str,
+    names: tuple[str, ...],
+    suffix: str,
+    split_column: str | None,
+    encoding: str | None,
+    state: str,
+) -> Listed:
+    table = sheet(file, encoding=encoding)
+    folder = Path(file).parent if root is None else Path(root)
+    at = table.position(path, key="data.path")
+    columns = {name: table.position(name, key="data.target") for name in names}
+    split_at = None if split_column is None else table.position(split_column, key="data.split_column")
+    found = Listed([], {name: [] for name in names}, [], [])
+    for rows, lines in chunks(table):
+        for row, line in zip(rows, lines, strict=True):
+            found.paths.append(_place(folder, row[at].strip(), suffix, file, line))
+            found.splits.append("train" if split_at is None else _split(row[split_at], file, line))
+            for name, position in columns.items():
+                found.cells[name].append(row[position].strip())
+        found.lines.extend(lines)
+    if not found.paths:
+        raise ValueError(f"{readable(file)} names no image: it has a line with the columns' names and no other")
+    _check_files(found, folder, readable(file))
+    return found
+
+
+def _place(folder: Path, name: str, suffix: str, file: str, line: int) -> str:
+    if not name:
+        raise ValueError(f"{readable(file)}, line {line}: no image is named: fill it in, or remove the line")
+    place = os.path.normpath(folder / f"{name}{suffix}")
+    turned = os.path.normpath(folder / f"{name}{suffix}".replace("\\", "/"))  # as Windows writes a folder
+    return place if place == turned or os.path.exists(place) else turned
+
+
+def _split(name: str, file: str, line: int) -> str:
+    found = split_of(name.strip())
+    if found is None:
+        raise ValueError(f"{readable(file)}, line {line}: {name!r} is no split: write train, val or test")
+    return found
+
+
+def _check_files(rows: Listed, folder: Path, file: str) -> None:
+    """Raise ValueError where an image is named twice, or is not there."""
+    first: dict[str, int] = {}
+    for path, line in zip(rows.paths, rows.lines, strict=True):
+        if path in first:
+            raise ValueError(
+                f"{file}: lines {first[path]} and {line} name the same image, {readable(path)}: remove one"
+            )
+        first[path] = line
+    missing = [path for path in rows.paths if not os.path.exists(path)]
+    if missing:
+        names = [os.path.relpath(path, folder) for path in missing]
+        cure = _cure(missing, folder)
+        raise ValueError(
+            f"{file}: {len(missing):,} of {len(rows.paths):,} images are not in {readable(str(folder))}: "
+            f"{listed(names)}: {cure}"
+        )
+
+
+def _cure(missing: Sequence[str], folder: Path) -> str:
+    """Return what to do: name the suffix or the folder where the first missing image lies."""
+    path = Path(missing[0])
+    beside = sorted(path.parent.glob(f"{path.name}.*")) if path.parent.is_dir() else []
+    if beside:
+        return f"set data.suffix={beside[0].name.removeprefix(path.name)}"
+    found = next((place for place in folder.glob(f"*/{path.name}")), None) if folder.is_dir() else None
+    return f"set data.root={found.parent if found else 'FOLDER'}"
+
+
+def _training(rows: Listed, settings: Mapping[str, Any]) -> Tensor:
+    """Return which rows a run with these settings trains on."""
+    takes = inspect.signature(Splitting).parameters
+    splitting = Splitting(**{name: value for name, value in settings.items() if name in takes and value is not None})
+    source_M = torch.tensor([row for row, name in enumerate(rows.splits) if name == "train"])
+    return source_M[splitting.parts("train", len(source_M))["train"]]
+
+
+def _check_labels(
+    target_N: Tensor, train_M: Tensor, labels: Sequence[str], file: str, settings: Mapping[str, Any]
+) -> None:
+    """Raise ValueError for a chosen label that no training image has."""
+    chosen = settings.get("classes") or labels
+    for number, name in enumerate(labels):
+        has_N = target_N[:, number] == 1 if target_N.ndim == 2 else target_N == number
+        if name in chosen and not has_N[train_M].any():
+            raise ValueError(
+                f"{readable(file)}: no training image is {name}, of {int(has_N.sum())} in all: add some, set another "
+                "data.split_seed, or name the other labels in data.classes"
+            )
+    if len(labels) < 2 and target_N.ndim == 1:
+        raise ValueError(f"{readable(file)}: all images are {labels[0]}: name another column, data.target=...")
