@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 
 from src.config import schema
 from src.config.literal import in_quotes, literal
+from src.config.schema import options
 
 COMMANDS = (
     *(schema.Train, schema.Eval, schema.Predict, schema.Explain),
@@ -56,7 +57,11 @@ def quoted(argument: str, *, sweeps: bool = False) -> str:
     """
     key, equals, value = argument.partition("=")
     name = key.lstrip("+")
-    if not equals or value in ("", "null") or key.startswith(("-", "~")):
+    if not equals or key.startswith(("-", "~")):
+        return argument
+    if (options(name) or "/" in name) and (option := _option(argument)):
+        return f"{key}={option}"
+    if value in ("", "null"):
         return argument
     if QUOTED.fullmatch(value) and not os.path.exists(value):
         return argument
@@ -90,10 +95,23 @@ def _check_form(argument: str, left: str | None) -> None:
     if not equals and not argument.startswith("~"):
         whole = f"{left} {argument}" if left else f"key={argument}"
         raise ValueError(
-            f"{argument}: this is no key=value: a value with spaces stands in the shell's quotes: {shlex.quote(whole)}"
+            f"{argument or repr('')}: this is no key=value: a value with spaces stands in the shell's quotes: "
+            f"{shlex.quote(whole)}"
         )
     if not KEY.fullmatch(key):
         raise ValueError(f"{argument}: unknown key {key!r}: keys are of letters a to z, digits, _ and dots")
+
+
+def _option(argument: str) -> str | None:
+    """Return the option of a group, or a list of some, in quotes where Hydra reads what is no text; else None."""
+    read = _read(argument)
+    if not read or read.is_sweep_override():
+        return None
+    value, written = read.value(), argument.partition("=")[2]
+    if isinstance(value, list):
+        is_text = all(isinstance(part, str) for part in value)
+        return None if is_text else f"[{_parts(written[1:-1])}]"
+    return in_quotes(written) if value is None or isinstance(value, (bool, int, float)) else None
 
 
 def _read(argument: str) -> Override | None:

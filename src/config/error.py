@@ -19,12 +19,23 @@ OURS = Path(__file__).parents[1]
 SHARED = re.compile(r"shared memory|/dev/shm|/torch_\d+_|signal: Bus error|<torch_\S+> in read-write mode")
 
 
+# Control characters, and what turns the order of letters: a terminal would obey those of a file's name.
+OBEYED = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
+
+
 def _first(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def one_line(error: Exception) -> str:
-    """Return an error as one line that names the key, the value and the nearest valid name."""
+    r"""Return an error as one line that names the key, the value and the nearest valid name.
+
+    What a terminal would obey is escaped: `\x1b`.
+    """
+    return OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), _lines(error))
+
+
+def _lines(error: Exception) -> str:
     text = str(error)
     if SHARED.search(text) and not isinstance(error, ValueError):
         return f"the workers' shared memory (/dev/shm) is full: set data.workers=0, or make it larger: {_first(text)}"
@@ -57,7 +68,7 @@ def own_place(error: Exception) -> str | None:
 
 
 def _missing_option(text: str) -> str:
-    found = re.search(r"Could not find '(.+)/([^/']+)'", text)
+    found = re.search(r"Could not (?:find|load) '(.+)/([^/']*)'", text)
     if not found:
         return text.splitlines()[0]
     group, option = found.groups()
@@ -69,7 +80,7 @@ def _missing_option(text: str) -> str:
 def _composition(error: Exception) -> str:
     cause = error.__cause__ or error
     key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
-    first, *rest = str(error).splitlines()
+    first, *rest = (str(error) or "the groups cannot be composed").splitlines()
     override = re.search(r"(?:Could not override '|Error merging override )(.+)", first)
     title = override[1].removesuffix(".").removesuffix("'") if override else first
     if key and isinstance(parent, DictConfig) and str(key).split(".")[-1] not in parent:

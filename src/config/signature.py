@@ -3,12 +3,13 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
 PLAIN = (bool, int, float, str, type(None))
 LISTS = (list, tuple, Sequence, Iterable)
+MAPPINGS = (dict, Mapping, MutableMapping, Any, object)  # what a node without a `_target_` may be
 
 
 def check_call(
@@ -53,15 +54,15 @@ def fits(value: Any, hint: Any) -> bool:
     if origin is typing.Literal:
         return value in arguments
     if hint is None or hint is type(None):
-        return value is None
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return value is None or value == {}  # a group that is none
+    if hint in (int, float):
+        return isinstance(value, (int, hint)) and not isinstance(value, bool)
     if hint in (bool, str):
         return isinstance(value, hint)
     if origin in LISTS:
         return isinstance(value, list) and all(fits(part, arguments[0]) for part in value)
+    if isinstance(value, Mapping) and "_target_" not in value:
+        return (origin or hint) in MAPPINGS
     return not isinstance(hint, type) or not isinstance(value, PLAIN) or issubclass(hint, type(value)) or _opaque(hint)
 
 

@@ -105,6 +105,19 @@ def test_quotes_null_numbers_and_a_home_keep_their_meaning(argument: str, value:
     assert said(argument) == value
 
 
+@pytest.mark.parametrize("value", ["-1", "nan", "true", "null", "1e3"])
+def test_an_option_of_a_group_is_a_text_whatever_it_looks_like(value: str) -> None:
+    assert said(f"callback={value}") == said(f"+hydra/launcher={value}") == value
+    assert said(f"data=[digits,{value}]") == ["digits", value]
+    assert said(f"data.folds={value}") != value
+
+
+@pytest.mark.parametrize("argument", ["callback=-1", "data=[1,2]", "scheduler=null", "optimizer=", "model=true"])
+def test_an_option_that_there_is_not_is_named_with_those_there_are(argument: str, train: Command) -> None:
+    group, value = argument.split("=")
+    assert f"{group}={value[-2:].strip(']') if ',' in value else value}: no such option" in train(argument).error
+
+
 def test_other_arguments_keep_their_grammar() -> None:
     for argument in ("seed=0,1", "data.classes=[a,b]", "+callback=x", "~callback.x", "--help", "run", "-m"):
         assert quoted(argument) == argument
@@ -126,6 +139,7 @@ def test_where_the_grammar_is_needed_the_error_shows_the_quotes(argument: str) -
     [
         (["data.root=my", "photos"], "'data.root=my photos'"),
         (["photos"], "no key=value"),
+        ([""], "^'': this is no key=value"),
         (["größe=3"], "unknown key"),
     ],
 )

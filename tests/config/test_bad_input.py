@@ -43,6 +43,7 @@ BEFORE_COMPUTE = {  # arguments: what the line names
     "unknown argument with an underscore": (["trainer._foo=1"], ["trainer._foo=1", "Trainer"]),
     "unknown argument of a callback": (["callback.progress.refresh=1"], ["callback.progress", "refresh_s?"]),
     "missing argument": (["~callback.checkpoint.monitor"], ["callback.checkpoint", "needs monitor", "set "]),
+    "what a node makes": (["~model.net._target_"], ["model.net={", "expects Module"]),
     "missing argument, nested": (["~model.net.outputs"], ["model.net", "needs outputs", "set model.net.outputs="]),
     "an interpolation of nothing": (["optimizer.lr=${nowhere}"], ["optimizer.lr", "nowhere"]),
     "monitor that nothing logs": (["monitor=val/acuracy"], ["monitor=val/acuracy", "set monitor=val/accuracy"]),

@@ -3,6 +3,7 @@
 import errno
 
 import pytest
+from hydra.errors import ConfigCompositionException
 
 from src.config.error import one_line
 
@@ -20,6 +21,20 @@ FULL = (
 def test_full_shared_memory_is_one_line_that_says_workers_zero(error: Exception) -> None:
     assert "data.workers=0" in one_line(error)
     assert "\n" not in one_line(error)
+
+
+@pytest.mark.parametrize("sign", ["\x1b[2J", "\r", "\x00", "\x9b", "\u202e", "\u2028", "\x7f"])
+@pytest.mark.parametrize("kind", [ValueError, OSError, RuntimeError])
+def test_a_terminal_obeys_nothing_of_an_error(kind: type[Exception], sign: str) -> None:
+    line = one_line(kind(f"photos/x{sign}y holds no image"))
+    assert not set(sign) & set(line) - set("[2J")
+    assert "photos/x" in line
+
+
+def test_an_error_of_hydra_without_words_is_a_line_too() -> None:
+    error = ConfigCompositionException("")
+    error.__cause__ = ValueError("no viable alternative at input '${'")
+    assert one_line(error) == "the groups cannot be composed: no viable alternative at input '${'"
 
 
 def test_a_full_disk_is_no_shared_memory() -> None:

@@ -1,6 +1,6 @@
 """Which values of a config can be what a constructor's annotation says."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,10 @@ FITS: list[tuple[Any, Any]] = [
     ("min", Literal["min", "max"]),
     ("outputs/x", Path),
     ({"a": 1}, dict[str, int]),
+    ({"a": 1}, Mapping[str, Any] | None),
+    ({"a": 1}, Any),
+    ({}, Callable[[], int] | None),
+    ({"_target_": "torch.nn.Identity"}, nn.Module),
     (nn.Identity(), nn.Module),
     (1e-3, float | Tensor),
     ("anything", Any),
@@ -45,6 +49,10 @@ MISFITS: list[tuple[Any, Any]] = [
     ("maximum", Literal["min", "max"]),
     ("fast", float | Tensor),
     ("1 day", timedelta),
+    ({"a": 1}, nn.Module),
+    ({"a": 1}, Callable[[], int] | None),
+    ({"a": 1}, int | None),
+    ({}, Callable[[], int]),
 ]
 
 

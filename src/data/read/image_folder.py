@@ -70,12 +70,19 @@ def image_folder(
     folders = split_folders(Path(root), labels)
     if split not in folders:
         raise FileNotFoundError(f"{root} has no folder of the split {split}: add it, or leave it out of data.official")
-    for part in folders:  # a class that test lacks is said before training, not after it
+    for part in folders:  # a class that test lacks, or has no image of, is said before training, not after it
         if part == split or official is None or part in official:
             _check_classes(folders[part], labels)
-    names = class_folders(folders[split], labels)
-    found, numbers = _pictures(folders[split], [names[label] for label in labels])
+            if split == "train" != part:
+                _labelled(folders[part], labels)
+    found, numbers = _labelled(folders[split], labels)
     return Files(found.files, channels=channels), torch.tensor(numbers)
+
+
+def _labelled(folder: Path, labels: Sequence[str]) -> tuple[Pictures, list[int]]:
+    """Return the images of a split's folder, and of each the position of its class in `labels`."""
+    names = class_folders(folder, labels)
+    return _pictures(folder, [names[label] for label in labels])
 
 
 def _pictures(folder: Path, names: Sequence[str]) -> tuple[Pictures, list[int]]:
