@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 VALIDATION = re.compile(r"val|eval|dev|held", re.IGNORECASE)  # in the name of a score that training does not log
 
+OF_STOP = "callback.early_stopping."
+
 
 class Rehearsal(lightning.Callback):
     """Looks for `monitor` in what a copy of the module logs on one validation batch, before a fit's first epoch.
@@ -24,16 +26,24 @@ class Rehearsal(lightning.Callback):
     The copy takes its changes along: metrics, buffers and generators are as they were. Where the score is not found,
     one that `is_required` (somebody typed it, or a search goes by it) ends the run before its first step; another is a
     line after the first epoch, and the last checkpoint is the best. A module that says what it logs was asked before.
+
+    An early stop by a score that will not be there is refused in the same way; where that shows only after an epoch, a
+    line says that it waits.
     """
 
     def __init__(self, *, monitor: str, is_required: bool, is_resumed: bool = False):
         self.monitor = monitor
         self.is_required = is_required
         self.is_resumed = is_resumed
-        self._is_asked = False
+        self._is_asked = False  # whether the score is there
+        self._is_over = False  # an epoch, with a validation where there is one
+        self._has_validated = False
+        self._has_looked = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Rehearse, in one process that starts anew; raises ValueError for a score that will not be there."""
+        for stop in _early_stops(trainer):
+            stop.strict = False  # else it ends the run after an epoch, in Lightning's words
         self._is_asked = self.is_resumed or offers(pl_module, Scored)
         if self._is_asked or trainer.world_size > 1:
             return
@@ -42,23 +52,47 @@ class Rehearsal(lightning.Callback):
             return
         if self.is_required:
             self._check("", self.monitor, names, pl_module)
-        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning's own, undeclared
-            if isinstance(callback, EarlyStopping):
-                self._check("callback.early_stopping.", callback.monitor, names, pl_module)
+        for stop in _early_stops(trainer):
+            self._check(OF_STOP, stop.monitor, names, pl_module)
+
+    def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Remember that what a validation logs is there."""
+        self._has_validated = not trainer.sanity_checking
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Look again, after the first epoch alone."""
-        asked, self._is_asked = self._is_asked, True
-        names = list(trainer.callback_metrics)
-        if asked or self.monitor in names:
+        """Remember that an epoch is over; hooks that come after this one may still log."""
+        self._is_over = self._has_validated or not trainer.enable_validation
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Look again, after the first whole epoch alone."""
+        if self._is_over:
+            self._look(trainer, pl_module)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Look again, where that was the only epoch."""
+        self._look(trainer, pl_module)
+
+    def _look(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if self._has_looked:
+            return
+        self._has_looked, names = True, list(trainer.callback_metrics)
+        for stop in _early_stops(trainer):
+            if stop.monitor not in names:
+                log.info("%s: it stops nothing until then", _missing(OF_STOP, stop.monitor, names, module))
+        if self._is_asked or self.monitor in names:
             return
         if self.is_required:
-            raise ValueError(_missing("", self.monitor, names, pl_module))
-        log.info("%s: until then the last checkpoint is the best", _missing("", self.monitor, names, pl_module))
+            raise ValueError(_missing("", self.monitor, names, module))
+        log.info("%s: until then the last checkpoint is the best", _missing("", self.monitor, names, module))
 
     def _check(self, start: str, monitor: str, names: Collection[str], module: lightning.LightningModule) -> None:
         if monitor not in names and VALIDATION.search(monitor):  # else training may log it
             raise ValueError(_missing(start, monitor, names, module))
+
+
+def _early_stops(trainer: lightning.Trainer) -> list[EarlyStopping]:
+    callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's own, undeclared
+    return [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
 
 
 def _missing(start: str, monitor: str, names: Collection[str], module: lightning.LightningModule) -> str:

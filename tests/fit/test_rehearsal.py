@@ -102,6 +102,18 @@ def test_one_that_training_logs_is_not_refused_and_one_that_nothing_logs_is_afte
         fit(tmp_path, Counts(), Rehearsal(monitor="reward", is_required=True))
 
 
+@pytest.mark.parametrize("name", ["reward", "val_loss"])
+def test_one_that_is_logged_last_of_all_or_not_in_each_epoch_is_not_refused(name: str, tmp_path: Path) -> None:
+    class Last(Counts):
+        def on_train_epoch_end(self) -> None:
+            self.log("reward", 1.0)
+
+    trainer = toy.trainer(tmp_path, max_epochs=3, check_val_every_n_epoch=2)
+    trainer.callbacks.append(Rehearsal(monitor=name, is_required=True))
+    trainer.fit(Last(), Numbers())
+    assert trainer.current_epoch == 3
+
+
 def test_the_default_that_is_not_logged_is_one_line(tmp_path: Path, caplog: Any) -> None:
     with caplog.at_level("INFO", logger="src.fit.rehearsal"):
         fit(tmp_path, Counts(), Rehearsal(monitor="val/loss", is_required=False))
@@ -112,6 +124,29 @@ def test_the_default_that_is_not_logged_is_one_line(tmp_path: Path, caplog: Any)
 def test_an_early_stop_on_what_is_not_logged_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"callback\.early_stopping\.monitor=val/loss"):
         fit(tmp_path, Counts(), EarlyStopping("val/loss"), Rehearsal(monitor="val/loss", is_required=False))
+
+
+@pytest.mark.parametrize("monitor", ["reward", "val_later"])
+def test_an_early_stop_on_what_is_not_logged_yet_waits_and_says_so_in_a_line(
+    monitor: str, tmp_path: Path, caplog: Any
+) -> None:
+    class Later(Counts):
+        def __deepcopy__(self, memo: Any) -> Any:
+            raise TypeError("one of its kind")
+
+        def on_train_epoch_end(self) -> None:
+            if self.current_epoch:
+                self.log("val_later", 1.0)
+
+    torch.manual_seed(0)
+    stop = EarlyStopping(monitor, patience=2)
+    judge = Rehearsal(monitor="val_loss", is_required=True)
+    trainer = toy.trainer(tmp_path, callbacks=[stop, judge], max_epochs=6)
+    with caplog.at_level("INFO", logger="src.fit.rehearsal"):
+        trainer.fit(Later(), Numbers())
+    assert caplog.text.count(f"callback.early_stopping.monitor={monitor}: Later does not log it") == 1
+    assert "it stops nothing until then" in caplog.text
+    assert trainer.current_epoch == {"reward": 6, "val_later": 4}[monitor]  # epochs 1, 2, 3 log it
 
 
 def test_a_module_that_cannot_be_copied_is_no_reason_to_refuse(tmp_path: Path) -> None:
