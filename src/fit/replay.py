@@ -5,6 +5,7 @@ from torch, numpy or random depends on neither the net nor the epochs before. A 
 drops the batches it has had, without computing on them; a loader with a `state_dict` goes on by itself.
 """
 
+import copy
 import logging
 import random
 import time
@@ -128,7 +129,7 @@ class Seeded(CombinedLoader):
         self.epoch = epoch
         self.dropped = dropped
         self.start = 0
-        self.streams_at_start: States | None = None
+        self.at_start: dict[str, Any] = {}  # of stateful loaders: one entry of `before`
         self.marks: dict[int, list[Any]] = {}
         self.before: dict[int, dict[str, Any]] = {}
         self._number = 0
@@ -143,6 +144,8 @@ class Seeded(CombinedLoader):
         self._streams, self.marks, self.before, self._number = Streams(*self.key, epoch), {}, {}, 0
         for loader in self.flattened:
             _seed(loader, *self.key, epoch)
+        for loader, state in zip(self.flattened, self.at_start.get("loaders", ()), strict=False):
+            loader.load_state_dict(copy.deepcopy(state))  # a loader may go on to write in it
         with self._streams:
             super().__iter__()
         return self
@@ -152,10 +155,10 @@ class Seeded(CombinedLoader):
         if self._begun is not None:
             self._go_on()
         number = self._number
-        if self._is_stateful:
-            states = [loader.state_dict() for loader in self.flattened]
+        if self._is_stateful and number not in self.before:
+            states = [copy.deepcopy(loader.state_dict()) for loader in self.flattened]
             self.before[number] = {"loaders": states, "streams": self._streams.states()}
-            self.before.pop(number - 2, None)
+        self.before.pop(number - 2, None)
         with self._streams:
             found = super().__next__()
         self.marks[number] = checksum(found[0])
@@ -171,19 +174,37 @@ class Seeded(CombinedLoader):
         if self._begun != self.epoch():
             iter(self)
         epoch, self._begun, start, self.start, started_s = self._begun, None, self.start, 0, time.monotonic()
-        if self.streams_at_start is not None:  # stateful loaders are there already
-            self._streams.go_on(self.streams_at_start)
-            self._number, self.streams_at_start, start = start, None, 0
-        for _ in range(start):
-            next(self)
-        if start:
+        if start and not self._are_there(start):
+            for _ in range(start):
+                next(self)
             seconds = time.monotonic() - started_s
             log.info("epoch %d: its first %d batches were loaded again and dropped, %.1f s", epoch, start, seconds)
+        if start:
             self.dropped(self.marks[start - 1])
+
+    def _are_there(self, start: int) -> bool:
+        """Whether stateful loaders have gone on to the last batch of `start` by themselves, which is dropped.
+
+        Where workers draw at random, what they draw is in no loader's state: the epoch begins anew.
+        """
+        at_start, self.at_start = self.at_start, {}
+        if not at_start:
+            return False
+        self._streams.go_on(at_start["streams"])
+        self._number = start - 1
+        self.before[self._number] = at_start  # litdata's, asked again, would write over what it has loaded
+        next(self)
+        if self.marks[start - 1] == at_start["checksum"]:
+            return True
+        iter(self)
+        self._begun = None
+        return False
 
 
 def _seed(loader: Any, seed: int, rank: int, epoch: int) -> None:
     """Let what a loader keeps from epoch to epoch, a generator or an epoch's number, follow from the epoch alone."""
+    if isinstance(getattr(loader, "current_epoch", None), int):  # litdata's counts the epochs of one process
+        loader.current_epoch = epoch
     parts = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
     parts.append(getattr(parts[2], "sampler", None))
     for place, part in enumerate(parts):
@@ -227,19 +248,19 @@ class Replay(lightning.Callback):
         """Keep where the epoch is: the batches it has had, and the last one's checksum.
 
         What Lightning keeps of stateful loaders is a batch ahead, as the next one is there before this one is trained
-        on: it gets the state before that, and none at an epoch's end.
+        on: here it is the state before the last one, and none at an epoch's end.
         """
-        loops = checkpoint["loops"]["fit_loop"]["state_dict"]
-        loops.pop("combined_loader", None)
+        checkpoint["loops"]["fit_loop"]["state_dict"].pop("combined_loader", None)
         if self._loader is None:
             return
         done = trainer.fit_loop.epoch_loop.batch_progress
         is_over = done.is_last_batch and done.current.ready == done.current.completed
         number = 0 if is_over else done.current.completed
         checkpoint["replay"] = {"batches": number, "checksum": self._loader.marks.get(number - 1)}
-        if number and trainer.world_size == 1 and (before := self._loader.before.get(number)):
-            checkpoint["replay"]["streams"] = before["streams"]
-            loops["combined_loader"] = before["loaders"]
+        # Behind a batch of each worker's, as the first after a resume is drawn like a worker's first of the epoch.
+        is_told = number > max([1, *(getattr(loader, "num_workers", 0) for loader in self._loader.flattened)])
+        if is_told and trainer.world_size == 1 and (before := self._loader.before.get(number - 1)):
+            checkpoint["replay"]["before"] = before
 
     def _compare(self, trainer: lightning.Trainer, saved: list[Any] | None, mark: list[Any]) -> None:
         """Hold the last batch that was loaded again against the one that the run has had."""
@@ -272,7 +293,8 @@ class Replay(lightning.Callback):
             dropped=partial(self._compare, trainer, saved.get("checksum")),
         )
         self._loader.start = saved.get("batches", 0)
-        self._loader.streams_at_start = saved.get("streams")
+        if before := saved.get("before"):
+            self._loader.at_start = before | {"checksum": saved["checksum"]}
         return self._loader
 
     def _validating(self, trainer: lightning.Trainer, loaders: Any, mode: str) -> Any:

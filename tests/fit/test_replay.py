@@ -61,6 +61,36 @@ class Counted(DataLoader[Tensor]):
             yield batch
 
 
+class Mistaken(Counted):
+    """A loader that goes on a batch too far."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.skipped = state_dict["given"] + 1
+
+
+class Sharing(Counted):
+    """A loader that keeps the very state it was given, and writes in it whatever it is asked, as litdata's does."""
+
+    state: dict[str, Any] | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        state = {} if self.state is None else self.state
+        state["given"] = self.given
+        return state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.given, self.state = 0, state_dict
+
+    def __iter__(self) -> Any:
+        return self._from_there(DataLoader.__iter__(self))
+
+    def _from_there(self, batches: Any) -> Any:
+        self.given, self.state = (self.state or {"given": 0})["given"], None
+        for _ in range(self.given):
+            next(batches)
+        yield from self._counting(batches)
+
+
 def epoch(loader: Seeded, start: int = 0) -> list[Tensor]:
     loader.start = start
     batches: Any = iter(loader)
@@ -171,8 +201,8 @@ def fit(folder: Path, loader: Any, *, after: int = 0, epochs: int = 2) -> Net:
     return model
 
 
-@pytest.mark.parametrize("kind", [DataLoader, Counted])
-@pytest.mark.parametrize("after", [2, 6, 8])
+@pytest.mark.parametrize("kind", [DataLoader, Counted, Mistaken, Sharing])
+@pytest.mark.parametrize("after", [2, 6, 9])
 def test_a_fit_on_foreign_loaders_goes_on_to_the_same_batches_and_bits(kind: Any, after: int, tmp_path: Path) -> None:
     whole = fit(tmp_path / "whole", kind(Noisy(), batch_size=4, shuffle=True))
     first = fit(tmp_path / "cut", kind(Noisy(), batch_size=4, shuffle=True), after=after)

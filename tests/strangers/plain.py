@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -56,6 +57,16 @@ PAIRS = {  # name: the model, the data, what else the trainer needs
     "demo_model": ("demo_model", "boring", {}),
     "wiki": ("wiki", "wiki", {}),
 }
+LIBRARIES = {  # pairs with a library that need not be there, by that and a name
+    "timm": {"timm": ("classifier_timm", "classifier", {})},
+    "torchdata": {
+        "stateful": ("classifier", "stateful", {}),
+        "stateful_workers": ("classifier", "stateful_workers", {}),
+    },
+    "litdata": {"shards": ("classifier_conv", "shards", {})},
+}
+for library, pairs in LIBRARIES.items():
+    PAIRS |= pairs if find_spec(library) else {}
 NOT_FALLING = {"gan", "boring", "boring_no_len", "boring_manual"}  # two players; steps too long for batches of one
 
 
