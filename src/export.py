@@ -171,20 +171,12 @@ def real_samples(data: "Data", source: str) -> "Tensor":
 
 def with_preprocessing(net: "nn.Module", data: "Data", x_B: "Tensor") -> "tuple[nn.Module, Tensor]":
     """Return the net behind the normalisation, and the stored values that normalised samples were made of."""
-    import torch
-
-    from src.net.exported import Served
-
-    gain, shift = data.normalize.affine(torch.device("cpu"))
-    if len(data.shape) == 1:  # a table's features are its channels
-        gain, shift = gain.flatten(), shift.flatten()
-    served = Served(net, gain, shift).eval()
+    served: Any = data.normalize.before(net, shape=data.shape).eval()
     return served, served.stored(x_B)
 
 
 def metadata(data: "Data", *, preprocess: bool) -> dict[str, Any]:
     """Return what who serves the file has to know: what goes in, what comes out, what the classes are called."""
-    normalize = data.normalize
     return {
         "classes": data.classes,
         "task": data.task,
@@ -192,9 +184,7 @@ def metadata(data: "Data", *, preprocess: bool) -> dict[str, Any]:
         "shape": list(data.shape),
         "resize": "scaled to cover the shape, the middle cut out" if len(data.shape) == 3 else None,
         "preprocess": preprocess,
-        "scale": normalize.scale,  # (x / scale - mean) / std
-        "mean": list(normalize.mean),
-        "std": list(normalize.std),
+        **data.normalize.facts(),
     }
 
 

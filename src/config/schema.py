@@ -188,7 +188,9 @@ def check_top(config: DictConfig, schema: type) -> None:
 
 def _job_folder(*, _root_: DictConfig) -> str:
     from src.config.hash import config_hash  # which asks this schema
-    from src.config.plain import plain
+    from src.config.plain import fill, plain
 
     job = OmegaConf.masked_copy(_root_, [str(key) for key in _root_ if key != "hydra"])
+    if job.data.get("task", "") is None:  # the model follows from what the data tell
+        fill(job)
     return config_hash(plain(job))[:12]

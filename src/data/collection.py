@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from src.data.facts import Facts
+from src.data.header import Header
 from src.data.keep.fingerprint import fingerprint
 from src.data.keep.keeping import Keeping
 from src.data.read.choose import taken
@@ -20,7 +21,7 @@ from src.data.read.verify import verified
 from src.data.split.sample_list import Parts, SampleList
 from src.data.split.splitting import Splitting
 
-Read = Callable[..., tuple[Images, Tensor]]
+Read = Callable[..., Any]  # (images, targets), and where some samples belong together also their groups (N,)
 
 
 class Collection:
@@ -30,9 +31,13 @@ class Collection:
     read; `listed` divides as a run folder says.
     """
 
-    def __init__(self, read: Read, facts: Facts, *, splitting: Splitting, keeping: Keeping, crops: bool):
+    def __init__(
+        self, read: Read, facts: Facts, *, header: Header, splitting: Splitting, keeping: Keeping, crops: bool
+    ):
         self.read = read
         self.facts = facts
+        self.header = header
+        self.stored_shape = header.stored(facts.shape)
         self.splitting = splitting
         self.keeping = keeping
         self.crops = crops
@@ -49,9 +54,12 @@ class Collection:
         source = self.splitting.source(split)
         if source not in self._sources:
             facts = self.facts
-            rows = verified(*self.read(split=source), labels=facts.names, numbers=facts.numbers)
+            images, target_N, *groups = self.read(split=source)
+            rows = verified(images, target_N, labels=facts.names, numbers=facts.numbers)
             images, target_N, chosen_N = rows
-            cut = partial(self.splitting.parts, source, len(chosen_N))
+            class_M = target_N[chosen_N] if facts.classes and self.header.inputs else None
+            group_M = groups[0][chosen_N] if groups else None
+            cut = partial(self.splitting.parts, source, len(chosen_N), class_N=class_M, group_N=group_M)
             known_N, parts = self.listed.divide(source, rows, cut) if self.listed else (slice(None), cut())
             self._sources[source] = (images, target_N, chosen_N[known_N]), parts
         return self._sources[source]
@@ -78,13 +86,13 @@ class Collection:
         key = self.splitting.source(split), crops, split if alone else ""
         if key not in self._sized:  # shared by the splits that need the same
             rows = images, target_N, chosen_N[cut_N] if alone else chosen_N
-            self._sized[key] = self.keeping.kept(rows, self.facts.shape, crops=crops)
+            self._sized[key] = self.keeping.kept(rows, self.stored_shape, crops=crops)
         images, target_N, row_N = self._sized[key]
         rows_N = row_N if alone else row_N[cut_N]
         self.indices[split], rows_N = cut_N[rows_N >= 0], rows_N[rows_N >= 0]
         if len(rows_N):
             sample = images[int(rows_N[0])]
-            self.keeping.size(self.facts.shape).check(sample, crops=crops)
+            self.keeping.size(self.stored_shape).check(sample, crops=crops)
             self.dtype = sample.dtype
         return images, target_N, rows_N
 

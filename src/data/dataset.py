@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from src.data.collection import Read
 from src.data.facts import Facts
+from src.data.header import Header
 from src.data.keep.keeping import Keeping
 from src.data.load.loading import Loading
 from src.data.module import Data
@@ -15,6 +16,7 @@ from src.data.transform.transforming import Transforming
 
 OWNERS: dict[str, Callable[..., Any]] = {  # of the settings, by the argument of Data
     "facts": Facts,
+    "header": Header,
     "splitting": Splitting,
     "keeping": Keeping,
     "transforming": Transforming,
@@ -44,7 +46,7 @@ def _no_facts(**settings: Any) -> dict[str, Any]:
 def dataset(
     *, facts: Callable[..., Mapping[str, Any]] = _no_facts, tells: tuple[str, ...] = ()
 ) -> Callable[[Read], Dataset]:
-    """Return a decorator for `read(*, split, ...)`, which gives (images, targets) of an official split.
+    """Return a decorator for `read(*, split, ...)`, which gives (images, targets) of an official split, or groups too.
 
     In a config the dataset takes what `read` takes, beside `split`, and the settings of the OWNERS, each under its own
     name. What both take, both get. `facts(**settings)` gives values for the settings that `tells` names, such as the

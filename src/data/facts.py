@@ -15,8 +15,7 @@ class Facts:
     channel. `labels` name what the dataset's numbers mean where `classes` is a choice of them: samples of other classes
     are left out, and the chosen ones renumbered in their order. `classes` are None where numbers are to be predicted.
     Where samples are the nodes of a `graph`, the net gets it whole. `axes` say on pictures what the one input and the
-    target of a regression are, with their units. `target` names the numbers to predict, `target_mean` and `target_std`
-    are theirs in the training split, by which a regression scales them.
+    target of a regression are, with their units.
     """
 
     shape: Sequence[int]
@@ -26,9 +25,6 @@ class Facts:
     mean: Sequence[float] = (0.0,)
     std: Sequence[float] = (1.0,)
     axes: Sequence[str] = ("input", "target")
-    target: str | Sequence[str] = "target"
-    target_mean: Sequence[float] | None = None
-    target_std: Sequence[float] | None = None
     graph: object = None
 
     def __post_init__(self) -> None:
@@ -36,11 +32,6 @@ class Facts:
         check_choices(task=self.task)
         check_classes(self.classes, self.task)
         class_numbers(self.classes or (), self.names or ())
-
-    @property
-    def targets(self) -> list[str]:
-        """The names of the numbers to predict."""
-        return [self.target] if isinstance(self.target, str) else list(self.target)
 
     @property
     def names(self) -> list[str] | None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from src.data.collection import Collection, Read
 from src.data.facts import Facts
+from src.data.header import Header
 from src.data.keep.keeping import Keeping
 from src.data.load.batches import Batches, Fetch, Order, from_memory, from_workers
 from src.data.load.loading import Loading
@@ -44,24 +45,25 @@ class Data(lightning.LightningDataModule):
         read: Read,
         facts: Facts,
         *,
+        header: Header,
         splitting: Splitting,
         keeping: Keeping,
         transforming: Transforming,
         loading: Loading,
     ):
         super().__init__()
-        transforming.check(facts)
+        transforming.check(facts, header)
         self.shape = tuple(facts.shape)
         self.classes = None if facts.classes is None else list(facts.classes)
         self.task, self.axes, self.graph = facts.task, tuple(facts.axes), facts.graph
-        self.target_names = facts.targets
+        self.target_names = header.targets
         self.splits = tuple(splitting.splits)
         self.splitting, self.keeping, self.loading = splitting, keeping, loading
-        self.normalize = transforming.normalizing(facts)
+        self.normalize = transforming.normalizing(facts, header)
         self.augment = transforming.augmenting(facts)
         self.mix = transforming.mixing(facts)
         crops = transforming.random_resized_crop is not None
-        self.collection = Collection(read, facts, splitting=splitting, keeping=keeping, crops=crops)
+        self.collection = Collection(read, facts, header=header, splitting=splitting, keeping=keeping, crops=crops)
         self.indices = self.collection.indices
 
     def recorded_split(self, run: Path, *, trains: bool = False, like: Path | None = None) -> None:

@@ -22,6 +22,14 @@ SETTINGS = {  # by owner, with their defaults, on which recorded runs rely
         "axes": ("input", "target"),
         "graph": None,
     },
+    "header": {
+        "target": "target",
+        "target_mean": None,
+        "target_std": None,
+        "inputs": None,
+        "categories": None,
+        "holes": (),
+    },
     "splitting": {
         "splits": ("train", "val", "test"),
         "official": ("train", "test"),
@@ -60,7 +68,7 @@ def test_an_owner_takes_its_settings_of_which_there_are_eight_or_fewer(owner):
 
 
 def test_a_setting_has_one_owner_and_data_is_composed_of_them():
-    assert len(KEYS) == len(set(KEYS)) == 35
+    assert len(KEYS) == len(set(KEYS)) == 41
     assert list(OWNERS) == list(SETTINGS)
     assert set(inspect.signature(Data).parameters) == {"read", *OWNERS}
 

@@ -90,7 +90,7 @@ def _sheet(path: str, encoding: str | None, size: int, changed_ns: int) -> Sheet
             raise ValueError(
                 f"{name} is {kind} and no CSV file: unpack it, or save it as CSV, and set data.file= to it"
             )
-    encoding = encoding or ("utf-16" if start.startswith(UTF16) else None) or _encoding(path)
+    encoding = _encoding(path, encoding, start)
     with _opened(path, encoding) as file:
         lines = list(islice(file, LOOKED_AT))
     delimiter = _delimiter(lines)
@@ -103,17 +103,22 @@ def _sheet(path: str, encoding: str | None, size: int, changed_ns: int) -> Sheet
     return Sheet(path, encoding, delimiter, columns)
 
 
-def _encoding(path: str) -> str:
-    for encoding in ENCODINGS:
-        decoder = codecs.getincrementaldecoder(encoding)()
+def _encoding(path: str, given: str | None, start: bytes) -> str:
+    """Return the encoding that is given, or the first of those tried, that the whole file is written in."""
+    for encoding in [given] if given else ["utf-16"] if start.startswith(UTF16) else ENCODINGS:
         try:
+            decoder = codecs.getincrementaldecoder(encoding)()
             with open(path, "rb") as file:
                 while part := file.read(BYTES):
                     decoder.decode(part)
                 decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             continue
+        except LookupError as error:
+            raise ValueError(f"data.encoding={given}: Python knows no such encoding: leave it out") from error
         return encoding
+    if given:
+        raise ValueError(f"data.encoding={given}: {readable(path)} is written in another: leave it out")
     raise ValueError(
         f"{readable(path)} is neither UTF-8 nor CP949: save it as UTF-8, or set data.encoding=latin-1 or another"
     )
@@ -144,18 +149,11 @@ def _numbered(path: str, reader: Any, most: int = 1) -> tuple[Rows, list[int]]:
         raise ValueError(
             f"{readable(path)}, line {reader.line_num + 1}: {error}: it is no text of a CSV file"
         ) from error
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"data.encoding={error.encoding}: {readable(path)} is written in another: leave it out"
-        ) from error
     return rows, lines
 
 
 def _opened(path: str, encoding: str) -> TextIO:
-    try:
-        return open(path, encoding=encoding, newline="")
-    except LookupError as error:
-        raise ValueError(f"data.encoding={encoding}: Python knows no such encoding") from error
+    return open(path, encoding=encoding, newline="")
 
 
 def _beside(place: Path) -> list[str]:

@@ -53,11 +53,17 @@ class Splitting:
         """Return the official split that a split is or is cut from."""
         return "train" if self.shared_split or split not in self.official else split
 
-    def parts(self, source: str, samples: int) -> dict[str, Tensor]:
+    def parts(
+        self, source: str, samples: int, *, class_N: Tensor | None = None, group_N: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Return which of the `samples` of an official split go to which of ours: indices (N,) by split.
 
-        Raises ValueError where one that is to have some would have none.
+        With their classes `class_N` each split has its share of every class, and one that is alone of its class is
+        trained on; with `group_N` what is of one group stays together. Raises ValueError where a split that is to have
+        some would have none.
         """
+        if group_N is not None and source == "train" and not self.shared_split:
+            return self._grouped(source, group_N, class_N)
         everything_N = torch.arange(samples)
         if self.shared_split:
             return dict.fromkeys(self.splits, everything_N)
@@ -65,23 +71,39 @@ class Splitting:
             return {source: everything_N}
         shares = self.fractions
         fractions = {name: shares[name] for name in self.splits if name not in ("train", *self.official)}
-        parts = cut(samples, fractions, seed=self.split_seed)
+        parts = cut(samples, fractions, seed=self.split_seed, strata_N=class_N)
         if self.folds is not None and self.fold is not None:
             del fractions["val"]  # a fold takes its place; a test split that is cut off stays the same one
             rest_N = torch.cat([parts["train"], parts["val"]]).sort().values
-            parts |= fold(rest_N, self.fold, self.folds, seed=self.split_seed)
+            rest = None if class_N is None else class_N[rest_N]
+            parts |= fold(rest_N, self.fold, self.folds, seed=self.split_seed, strata_N=rest)
         for name, fraction in fractions.items():
             if fraction and not len(parts[name]):
                 raise ValueError(f"data.{name}_fraction={fraction} of {samples} samples is none: raise it, or set 0")
         return parts
 
+    def _grouped(self, source: str, group_N: Tensor, class_N: Tensor | None) -> dict[str, Tensor]:
+        """Return the parts of groups that are divided as samples are, each by its commonest class."""
+        numbers, group_N = group_N.unique(return_inverse=True)
+        class_G = None
+        if class_N is not None:
+            count_GK = torch.zeros(len(numbers), int(class_N.max()) + 1, dtype=torch.long)
+            class_G = count_GK.index_put_((group_N, class_N), torch.ones_like(class_N), accumulate=True).argmax(dim=1)
+        parts = self.parts(source, len(numbers), class_N=class_G)
+        return {split: torch.isin(group_N, part_G).nonzero().squeeze(1) for split, part_G in parts.items()}
 
-def cut(samples: int, fractions: Mapping[str, float], *, seed: int) -> dict[str, Tensor]:
+
+def cut(
+    samples: int, fractions: Mapping[str, float], *, seed: int, strata_N: Tensor | None = None
+) -> dict[str, Tensor]:
     """Return indices (N,) by split of a random cut, each sorted, the same on every machine: "train" is what is left.
 
-    `fractions` are the shares in [0, 1) that go to the other splits; 0 leaves one empty.
+    `fractions` are the shares in [0, 1) that go to the other splits; 0 leaves one empty. Each has its share of every
+    stratum where there are some, to a sample.
     """
     order_N = torch.randperm(samples, generator=torch.Generator().manual_seed(seed))
+    if strata_N is not None:
+        return _stratified(order_N, fractions, strata_N)
     parts, start = {}, 0
     for split, fraction in fractions.items():
         end = start + round(samples * fraction)
@@ -90,15 +112,33 @@ def cut(samples: int, fractions: Mapping[str, float], *, seed: int) -> dict[str,
     return {"train": order_N[start:].sort().values} | parts
 
 
-def fold(samples_N: Tensor, number: int, folds: int, *, seed: int) -> dict[str, Tensor]:
+def _stratified(order_N: Tensor, fractions: Mapping[str, float], strata_N: Tensor) -> dict[str, Tensor]:
+    """Return a cut in which each split takes every so many samples of `order_N` in the order of their strata."""
+    samples = len(order_N)
+    order_N = order_N[strata_N[order_N].argsort(stable=True)]
+    count_N = strata_N[order_N].unique(return_inverse=True, return_counts=True)
+    is_alone_N = count_N[2][count_N[1]] == 1
+    alone_N, order_N = order_N[is_alone_N], order_N[~is_alone_N]
+    parts = {}
+    for split, fraction in fractions.items():
+        share = min(1.0, round(samples * fraction) / max(1, len(order_N)))
+        step_N = ((torch.arange(len(order_N) + 1, dtype=torch.float64) + 0.5) * share).floor()
+        is_taken_N = step_N.diff() > 0
+        parts[split], order_N = order_N[is_taken_N].sort().values, order_N[~is_taken_N]
+    return {"train": torch.cat([order_N, alone_N]).sort().values} | parts
+
+
+def fold(samples_N: Tensor, number: int, folds: int, *, seed: int, strata_N: Tensor | None = None) -> dict[str, Tensor]:
     """Return `samples_N` as "train" and "val", both sorted: val is fold `number`, train are the other folds.
 
-    The folds are random, disjoint, together everything, and differ by one sample at most. Raises ValueError where
-    there are fewer samples than folds.
+    The folds are random, disjoint, together everything, and differ by one sample at most, also in each stratum. Raises
+    ValueError where there are fewer samples than folds.
     """
     if folds > len(samples_N):
         raise ValueError(f"data.folds={folds} of {len(samples_N)} samples: a fold would be empty: lower it")
     order_N = torch.randperm(len(samples_N), generator=torch.Generator().manual_seed(seed))
+    if strata_N is not None:
+        order_N = order_N[strata_N[order_N].argsort(stable=True)]
     is_val_N = torch.zeros(len(samples_N), dtype=torch.bool)
     is_val_N[order_N[number::folds]] = True
     return {"train": samples_N[~is_val_N], "val": samples_N[is_val_N]}

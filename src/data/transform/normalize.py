@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from src.net.exported import Served
 
 
 class Normalize:
@@ -74,6 +76,17 @@ class Normalize:
         """Return pixels in [0, 1] for pictures."""
         gain, shift = self._fitting(x_BCHW, self.scale)
         return ((x_BCHW - shift) / (gain * self.scale)).clamp(0, 1)
+
+    def before(self, net: nn.Module, *, shape: Sequence[int]) -> Served:
+        """Return a net that takes samples of a shape as they are stored."""
+        gain, shift = self.affine(torch.device("cpu"))
+        if len(shape) == 1:  # a table's features are its channels
+            gain, shift = gain.flatten(), shift.flatten()
+        return Served(net, gain, shift)
+
+    def facts(self) -> dict[str, object]:
+        """Return what who serves a net has to know of it: (x / scale - mean) / std."""
+        return {"scale": self.scale, "mean": list(self.mean), "std": list(self.std)}
 
     def _fitting(self, x: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         """Return (gain, shift) for images, or for a table (B, D), whose features are its channels."""

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from src.data.facts import Facts
+from src.data.header import Header
 from src.data.ranges import check_choices, check_counts, check_crop, check_mean, check_padding
+from src.data.transform.encode import Encode
 from src.data.transform.mix import Mix
 from src.data.transform.normalize import Normalize
 from src.data.transform.prepare import Augment
@@ -35,16 +37,18 @@ class Transforming:
         check_choices(horizontal_flip=self.horizontal_flip, padding_mode=self.padding_mode)
         check_counts(crop_padding=(self.crop_padding, 0))
 
-    def check(self, facts: Facts) -> None:
+    def check(self, facts: Facts, header: Header) -> None:
         """Raise ValueError for what cannot be done to the samples of a dataset."""
         if self.normalize:
-            check_mean(facts.mean, facts.shape)
+            check_mean(facts.mean, header.stored(facts.shape))
         mixing = (self.mixup, self.cutmix)
         check_crop(self.random_resized_crop, self.crop_padding, mixing=mixing, shape=facts.shape)
         check_padding(self.crop_padding, self.padding_mode, shape=facts.shape)
 
-    def normalizing(self, facts: Facts) -> Normalize:
+    def normalizing(self, facts: Facts, header: Header) -> Normalize | Encode:
         """Return what maps stored values to those that the net sees."""
+        if header.inputs is not None:
+            return Encode(header, mean=facts.mean, std=facts.std) if self.normalize else Encode(header)
         return Normalize(facts.mean, facts.std, scale=self.scale) if self.normalize else Normalize(scale=self.scale)
 
     def augmenting(self, facts: Facts) -> Augment:
