@@ -24,8 +24,8 @@ class Header:
         """Raise ValueError where inputs and categories are not of the same columns."""
         if len(self.inputs or ()) != len(self.categories or ()):
             raise ValueError(
-                f"data.inputs={self.inputs}: data.categories={self.categories} has no list or null for each: set both to "
-                "null"
+                f"data.inputs={self.inputs}: data.categories={self.categories} has no list or null for each: set both "
+                "to null"
             )
 
     @property
