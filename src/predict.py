@@ -49,7 +49,7 @@ def main(cfg: DictConfig) -> None:
     from src.config.build import build
     from src.config.plain import plain
     from src.data.inputs import SPLITS, samples
-    from src.fit.contract import Formed, Numbered, Predicting, Readable, follow, offers
+    from src.fit.contract import Formed, Numbered, Predicting, Readable, Tabular, follow, offers
     from src.fit.forms import Numbers, Ranked, Sets
     from src.fit.trainer import alone
     from src.run.folder import checkpoint
@@ -75,7 +75,11 @@ def main(cfg: DictConfig) -> None:
         if not labels:
             write(model, data, trainer, source, path=path, n=cfg.n)
             return
-        batches, device = samples(data, source, n=cfg.n), trainer.strategy.root_device
+        device = trainer.strategy.root_device
+        if source not in SPLITS and offers(data, Tabular) and data.header.inputs:
+            add_columns(model, data, source, path=path, n=cfg.n, device=device)
+            return
+        batches = samples(data, source, n=cfg.n)
         form = model.form if offers(model, Formed) else ""
         said: Any = Numbers(data.target_names if offers(data, Numbered) else [])
         if data.classes is not None:
@@ -85,6 +89,20 @@ def main(cfg: DictConfig) -> None:
     show([flat(row) for row, _ in stored.first[:SHOWN]], [name for name in header if not name.startswith("P(")])
     print(f"{stored.samples} samples, {stored.bad} that cannot be read: {path}.csv, .jsonl")
     picture(folder / "figures" / f"{path.name}.png", stored.first, data=data, title=f"{cfg.run}: {source}")
+
+
+def add_columns(model: Any, data: Any, source: str, *, path: Path, n: int | None, device: "torch.device") -> None:
+    """Write a CSV file with what the model says of each row behind its columns, and print where."""
+    from src.data.read.readable import readable
+    from src.fit.annotated import annotate
+
+    if n is not None:
+        raise ValueError(f"n={n}: a table keeps all its rows: leave it out")
+    written = path.with_name(f"{path.name}.csv")
+    said = annotate(model, data, source, written, device=device)
+    for note in said.notes:
+        print(f"{readable(source)}, column {note}")
+    print(f"{said.rows} rows: {written}")
 
 
 def declared(data: "lightning.LightningDataModule") -> str:

@@ -56,7 +56,7 @@ class Data(lightning.LightningDataModule):
         self.shape = tuple(facts.shape)
         self.classes = None if facts.classes is None else list(facts.classes)
         self.task, self.axes, self.graph = facts.task, tuple(facts.axes), facts.graph
-        self.target_names = header.targets
+        self.header, self.target_names = header, header.targets
         self.splits = tuple(splitting.splits)
         self.splitting, self.keeping, self.loading = splitting, keeping, loading
         self.normalize = transforming.normalizing(facts, header)

@@ -99,6 +99,14 @@ class Numbered(Described, Protocol):
 
 
 @runtime_checkable
+class Tabular(Numbered, Protocol):
+    """Data that may be rows of a table, and say what its columns are."""
+
+    header: Any  # with `inputs`, None where they are none
+    normalize: Any
+
+
+@runtime_checkable
 class Preprocessing(Protocol):
     """A way from an image to the batch that the net wants: image files as input."""
 

@@ -2,7 +2,7 @@
 
 import codecs
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
 from itertools import islice
@@ -71,11 +71,29 @@ def chunks(table: Sheet) -> Iterator[tuple[Rows, list[int]]]:
                 return
             for row, line in zip(rows, lines, strict=True):
                 if len(row) != len(table.columns):
-                    raise ValueError(
-                        f"{readable(table.path)}, line {line}: {len(row)} fields, and {len(table.columns)} columns "
-                        "have names: a field with the delimiter in it stands in quotes"
-                    )
+                    raise ValueError(_ragged(table, row, line))
             yield rows, lines
+
+
+def records(table: Sheet) -> Iterator[tuple[str, list[str], int]]:
+    """Yield each row as it is written, its fields and the line that it ends in: the names, and empty lines, too.
+
+    Raises ValueError as `chunks` does.
+    """
+    taken = list[str]()
+
+    def noted(lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            taken.append(line)
+            yield line
+
+    with _opened(table.path, table.encoding) as file:
+        reader = csv.reader(noted(file), delimiter=table.delimiter)
+        for row in reader:
+            if row and len(row) != len(table.columns):
+                raise ValueError(_ragged(table, row, reader.line_num))
+            yield "".join(taken), row, reader.line_num
+            taken.clear()
 
 
 @lru_cache(maxsize=8)  # of a file as it is now: every job of a sweep asks
@@ -121,6 +139,13 @@ def _encoding(path: str, given: str | None, start: bytes) -> str:
         raise ValueError(f"data.encoding={given}: {readable(path)} is written in another: leave it out")
     raise ValueError(
         f"{readable(path)} is neither UTF-8 nor CP949: save it as UTF-8, or set data.encoding=latin-1 or another"
+    )
+
+
+def _ragged(table: Sheet, row: Sequence[str], line: int) -> str:
+    return (
+        f"{readable(table.path)}, line {line}: {len(row)} fields, and {len(table.columns)} columns have names: a field "
+        "with the delimiter in it stands in quotes"
     )
 
 
