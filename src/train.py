@@ -27,13 +27,11 @@ def main(cfg: DictConfig) -> float | None:
     from hydra.core.hydra_config import HydraConfig
 
     from src.config.arguments import with_defaults
-    from src.config.build import build
     from src.config.hash import config_hash
     from src.config.plain import plain, taken
     from src.config.recorded import recorded
-    from src.fit.contract import Imaginable, follow, offers
-    from src.fit.life import accompany
-    from src.fit.replay import steady
+    from src.fit.contract import Imaginable, offers
+    from src.fit.life import accompany, built
     from src.run.continuation import taken_up
     from src.run.environment import environment_kept
     from src.run.folder import shown
@@ -74,13 +72,11 @@ def main(cfg: DictConfig) -> float | None:
             keep(folder, "config", taken(cfg))
         lightning.seed_everything(cfg.seed, workers=True, verbose=False)
         write(folder / ARGUMENTS, json.dumps(with_defaults(config), indent=2))
-        model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
-        follow(data, config, trains=True)
+        model, data, trainer = built(config)
         trainer.callbacks += pruners(record, monitor=cfg.monitor)
         weights = config["model"].get("weights")
         if weights and checkpoint is None and offers(model, Imaginable):  # else it is an argument of somebody's own
             start_from(model.net, weights)
-        steady(data, seed=cfg.seed)
         tests = cfg.test and has_test(model, data)
         start = None if checkpoint is None else str(checkpoint)
         judged = {"monitor": cfg.monitor, "is_required": is_required(cfg), "is_resumed": is_resumed}

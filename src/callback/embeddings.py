@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from src.callback.event_file import writer
 from src.data.look import target_text
 from src.fit.contract import Batched, Merged, Parallel, Readable, offers
-from src.fit.first_batch import labels_in, net_of, tensors
+from src.fit.first_batch import labels_in, net_of
+from src.fit.leaves import samples
 from src.strategy.exchange import gathered_rows
 
 log = logging.getLogger(__name__)
@@ -62,12 +63,12 @@ class Embeddings(lightning.Callback):
     ) -> None:
         """Keep what was heard of the batch, where it is a row per sample: a net on a graph looks at every node."""
         heard, self._heard = self._heard, None
-        samples = next((len(part) for _, part in tensors(batch) if part.ndim), 0)
-        if heard is None or len(heard) != samples or sum(map(len, self._features)) >= self.samples:
+        number = samples(batch)
+        if heard is None or len(heard) != number or sum(map(len, self._features)) >= self.samples:
             return
         features_BD = heard.detach().float().flatten(1).cpu()
         loader, label_B = trainer.test_dataloaders, labels_in(batch)
-        self._labels += [""] * samples if label_B is None else [str(label) for label in label_B.tolist()]
+        self._labels += [""] * number if label_B is None else [str(label) for label in label_B.tolist()]
         if offers(loader, Batched) and loader.ranks > 1:
             (features_BD,) = gathered_rows(features_BD[: loader.count(batch_idx)])
         self._features.append(features_BD)

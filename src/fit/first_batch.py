@@ -17,6 +17,7 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 
 from src.fit.contract import Net, Splits, offers
+from src.fit.leaves import tensors
 
 STAGES = {"train": "fit", "val": "fit", "test": "test", "predict": "predict"}
 OWN = {"predict": "predict_step", "val": "validation_step", "test": "test_step", "train": "training_step"}  # steps
@@ -116,18 +117,6 @@ def as_call(declared: Any) -> Call:
 def net_of(model: lightning.LightningModule) -> nn.Module:
     """Return the model's net, or itself, where it has none, as a module that its forward calls."""
     return model.net if offers(model, Net) else model
-
-
-def tensors(batch: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
-    """Yield (name, tensor) of each tensor in a batch of lists, tuples and dicts."""
-    if isinstance(batch, Tensor):
-        yield name, batch
-    elif isinstance(batch, Mapping):
-        for key, part in batch.items():
-            yield from tensors(part, f"{name}.{key}".lstrip("."))
-    elif isinstance(batch, list | tuple):
-        for number, part in enumerate(batch):
-            yield from tensors(part, f"{name}[{number}]")
 
 
 def images_in(batch: Any) -> Tensor | None:

@@ -146,7 +146,7 @@ def culprit(module: lightning.LightningModule, batch: Any, batch_idx: int) -> st
     already = None
     if name := bad_weights(module):
         already = f"{name} is not finite already"
-    elif any(not part.isfinite().all() for part in tensors(batch)):
+    elif any(not part.isfinite().all() for _, part in tensors(batch)):
         already = "the batch itself is not finite"
     replayed = bad_layer(module, batch, batch_idx) if module.automatic_optimization else None
     return already or replayed
@@ -157,7 +157,7 @@ def bad_layer(module: lightning.LightningModule, batch: Any, batch_idx: int) -> 
     found: list[str] = []
 
     def look(name: str, layer: nn.Module, inputs: Any, output: Any) -> None:  # the layer may be a replica
-        if not found and any(not part.isfinite().all() for part in tensors(output)):
+        if not found and any(not part.isfinite().all() for _, part in tensors(output)):
             found.append(f"{name} ({type(layer).__name__}) is the first layer whose output is not finite")
 
     module.train()  # a validation may be about to begin

@@ -9,34 +9,35 @@ from torch import Tensor
 PLACES = 8  # of a tensor that are looked at
 
 
-def leaves(batch: Any) -> Iterator[Any]:
-    """Yield what is no container in nested mappings, lists, tuples and dataclasses."""
+def leaves(batch: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (name, part) of what is no container in nested mappings, lists, tuples and dataclasses."""
     if isinstance(batch, Mapping):
-        for part in batch.values():
-            yield from leaves(part)
-    elif isinstance(batch, (list, tuple)):
-        for part in batch:
-            yield from leaves(part)
+        inner = [(f"{name}.{key}".lstrip("."), part) for key, part in batch.items()]
+    elif isinstance(batch, list | tuple):
+        inner = [(f"{name}[{number}]", part) for number, part in enumerate(batch)]
     elif dataclasses.is_dataclass(batch) and not isinstance(batch, type):
-        for field in dataclasses.fields(batch):
-            yield from leaves(getattr(batch, field.name))
+        fields = [field.name for field in dataclasses.fields(batch)]
+        inner = [(f"{name}.{field}".lstrip("."), getattr(batch, field)) for field in fields]
     else:
-        yield batch
+        yield name, batch
+        return
+    for path, part in inner:
+        yield from leaves(part, path)
 
 
-def tensors(batch: Any) -> Iterator[Tensor]:
-    """Yield the tensors of a batch."""
-    return (leaf for leaf in leaves(batch) if isinstance(leaf, Tensor))
+def tensors(batch: Any) -> Iterator[tuple[str, Tensor]]:
+    """Yield (name, tensor) of each tensor of a batch."""
+    return ((name, leaf) for name, leaf in leaves(batch) if isinstance(leaf, Tensor))
 
 
-def samples(batch: Any) -> int:
-    """Return the number of samples of a batch: the length of its first tensor that has one, else 1."""
-    return next((len(tensor) for tensor in tensors(batch) if tensor.ndim), 1)
+def samples(batch: Any) -> int | None:
+    """Return the number of samples of a batch: the length of its first tensor that has one; None without any."""
+    return next((len(tensor) for _, tensor in tensors(batch) if tensor.ndim), None)
 
 
 def checksum(batch: Any) -> list[Any]:
     """Return a few numbers and texts of a batch by which another batch is told from it; some microseconds."""
-    return [_mark(leaf) for leaf in leaves(batch)]
+    return [_mark(leaf) for _, leaf in leaves(batch)]
 
 
 def _mark(leaf: Any) -> Any:

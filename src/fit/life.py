@@ -4,12 +4,21 @@ from typing import TYPE_CHECKING, Any
 
 import lightning
 
+from src.config.build import build
+from src.fit.contract import follow
 from src.fit.layout import Layout
 from src.fit.rehearsal import Rehearsal
-from src.fit.replay import Replay
+from src.fit.replay import Replay, steady
 
 if TYPE_CHECKING:
     from src.run.record import Record
+
+
+def built(config: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return model, data and trainer of a run's config; the data draw the same split at each setup."""
+    model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
+    follow(data, config, trains=True)
+    return model, steady(data, seed=config["seed"]), trainer
 
 
 def accompany(

@@ -11,7 +11,7 @@ import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor
 
-from src.fit.first_batch import tensors
+from src.fit.leaves import samples
 
 LONGEST = 256  # values in a row: more are no row that anybody reads
 PLAIN = (str, int, float, bool, type(None))
@@ -45,10 +45,10 @@ def rows_of(output: Any, batch: Any) -> list[Row] | None:
     A tensor (B, ...) is a column `prediction`; dicts, tuples and lists of columns are such by their names or numbers; a
     list with an entry per sample is rows.
     """
-    samples = next((len(part) for _, part in tensors(batch) if part.ndim), None)
-    columns = dict(_columns(output, samples))
+    number = samples(batch)
+    columns = dict(_columns(output, number))
     lengths = {len(values) for values in columns.values()}
-    if len(lengths) != 1 or (samples is not None and lengths != {samples}):
+    if len(lengths) != 1 or (number is not None and lengths != {number}):
         return None
     rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
     if set(columns) == {"prediction"} and all(isinstance(row["prediction"], dict) for row in rows):

@@ -93,10 +93,7 @@ def train(
     import lightning
     import torch
 
-    from src.config.build import build
-    from src.fit.contract import follow
-    from src.fit.life import accompany
-    from src.fit.replay import steady
+    from src.fit.life import accompany, built
     from src.run.quiet import quiet
 
     for name in ("lightning.pytorch", "lightning.fabric"):  # as in conf/hydra/job_logging
@@ -104,9 +101,7 @@ def train(
     torch.set_num_threads(threads)
     lightning.seed_everything(config["seed"], workers=True, verbose=False)
     with quiet():
-        model, data, trainer = (build(config[group]) for group in ("model", "data", "trainer"))
-        follow(data, config, trains=True)
-        steady(data, seed=config["seed"])
+        model, data, trainer = built(config)
         accompany(trainer, seed=config["seed"], **judged)
         arrive()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)

@@ -74,7 +74,7 @@ class Recorder(lightning.Callback):
     ) -> None:
         """Count the samples of a loader that cannot say how many its batches have."""
         if not self._is_counted:
-            self.samples += samples(batch) * trainer.world_size
+            self.samples += (samples(batch) or 1) * trainer.world_size
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Stop the clock: the speed is that of training."""
@@ -119,7 +119,7 @@ class Recorder(lightning.Callback):
 
 def padded(loaders: Any) -> int:
     """Return how many samples of loaders Lightning's distributed samplers add, to give each process as many."""
-    samplers: list[Any] = [getattr(loader, "sampler", None) for loader in leaves(loaders)]
+    samplers: list[Any] = [getattr(loader, "sampler", None) for _, loader in leaves(loaders)]
     shared = [sampler for sampler in samplers if isinstance(sampler, DistributedSampler)]
     return sum(sampler.total_size - len(sampler.dataset) for sampler in shared)  # type: ignore[arg-type, misc]
 

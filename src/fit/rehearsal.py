@@ -11,6 +11,7 @@ import lightning
 from lightning.pytorch.callbacks import EarlyStopping
 
 from src.fit.contract import Scored, offers, overrides
+from src.fit.first_batch import UNRECORDED
 from src.fit.replay import random_states, set_random_states
 
 log = logging.getLogger(__name__)
@@ -130,13 +131,12 @@ def _is_off(trainer: lightning.Trainer) -> bool:
 def _stage(trainer: lightning.Trainer, module: lightning.LightningModule) -> lightning.Trainer:
     """Return a Trainer for one batch on the module's device, which writes nothing."""
     device = module.device
-    off = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     return lightning.Trainer(
         accelerator="cpu" if device.type == "cpu" else "gpu",
         devices=1 if device.index is None else [device.index],
         precision=trainer.precision,
         limit_val_batches=1,
-        **off,  # type: ignore[arg-type]
+        **UNRECORDED,
     )
 
 

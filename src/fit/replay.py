@@ -279,7 +279,7 @@ class Replay(lightning.Callback):
     def _seeded(self, trainer: lightning.Trainer, loaders: Any, mode: str) -> Any:
         if offers(loaders, Batched):
             return loaders
-        streams = [isinstance(getattr(loader, "dataset", None), IterableDataset) for loader in leaves(loaders)]
+        streams = [isinstance(getattr(loader, "dataset", None), IterableDataset) for _, loader in leaves(loaders)]
         if trainer.world_size > 1 and any(streams) and trainer.is_global_zero:
             log.warning("each of %d processes iterates a whole stream that does not share itself", trainer.world_size)
         progress: Any = trainer.fit_loop.epoch_progress

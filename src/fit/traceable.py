@@ -9,7 +9,8 @@ import torch
 from lightning_utilities.core.apply_func import apply_to_collection
 from torch import Tensor, nn
 
-from src.fit.first_batch import UNRECORDED, Call, tensors
+from src.fit.first_batch import UNRECORDED, Call
+from src.fit.leaves import tensors
 from src.fit.output import opened
 
 
@@ -28,7 +29,7 @@ class Traceable(nn.Module):
         """Return the tensors in what the net gives."""
         rest: Iterator[Tensor] = iter(inputs)
         args, kwargs = apply_to_collection((self.call.args, dict(self.call.kwargs)), Tensor, lambda _: next(rest))
-        return leaves(self.net(*args, **kwargs))
+        return outputs_of(self.net(*args, **kwargs))
 
 
 def inputs_of(call: Call) -> list[Tensor]:
@@ -48,7 +49,7 @@ def input_names(net: nn.Module, call: Call) -> list[str]:
     return ["x"] if len(names) == 1 else names
 
 
-def leaves(output: Any) -> Tensor | tuple[Tensor, ...]:
+def outputs_of(output: Any) -> Tensor | tuple[Tensor, ...]:
     """Return the tensors in what a net gave: the one there is, or all of them."""
     found = tuple(part for _, part in tensors(opened(output)))
     return found[0] if len(found) == 1 else found

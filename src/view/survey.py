@@ -11,7 +11,8 @@ import lightning
 import torch
 from torch import Tensor
 
-from src.fit.first_batch import batches, each_loader, first_batch, images_in, labels_in, loaders, splits_of, tensors
+from src.fit.first_batch import batches, each_loader, first_batch, images_in, labels_in, loaders, splits_of
+from src.fit.leaves import tensors
 from src.plot.balance import balance
 from src.plot.gallery import gallery
 from src.plot.style import SPLIT
