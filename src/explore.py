@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from src.command.entry import command
-from src.run.write import whole
+from src.run.write import check_writable, whole
 
 if TYPE_CHECKING:
     import lightning
@@ -48,16 +48,13 @@ def main(cfg: DictConfig) -> None:
 
     hydra = HydraConfig.get()
     figure = "find_lr" if cfg.find_lr else cfg.figure or implied(hydra.overrides.task)
-    if figure in IDEAS:
-        figures, place = {figure: idea(figure)}, ""
-    elif figure in (*FIGURES, "find_lr"):
-        with quiet():
-            figures, place = of_config(cfg, figure), hydra.runtime.choices.get("data", "")
-    else:
+    if figure not in (*IDEAS, *FIGURES, "find_lr"):
         raise ValueError(f"figure={figure}: choose from {', '.join(FIGURES)}")
-    folder = Path(cfg.run) / "explore" if cfg.run else Path("outputs", "explore", place)
+    place = "" if figure in IDEAS else hydra.runtime.choices.get("data", "")
+    folder = Path(cfg.out or (Path(cfg.run) / "explore" if cfg.run else Path("outputs", "explore", place)))
+    check_writable(folder)
     with quiet():
-        store(Path(cfg.out) if cfg.out else folder, figures)
+        store(folder, {figure: idea(figure)} if figure in IDEAS else of_config(cfg, figure))
 
 
 def implied(overrides: Iterable[str]) -> str:

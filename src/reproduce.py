@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 
 from src.command.entry import command
 from src.run.child import Child
-from src.run.write import write
+from src.run.write import check_writable, write
 from src.sweep.experiment import Job, names, paths, plan
 from src.sweep.published import page
 
@@ -30,6 +30,8 @@ def main(cfg: DictConfig) -> None:
     """Run what is missing, write the table, and say which runs failed."""
     if not cfg.seeds or cfg.jobs < 1:
         raise ValueError(f"seeds={list(cfg.seeds)}, jobs={cfg.jobs}: at least one of each")
+    check_writable(Path(cfg.folder), cure="folder=DIR puts the runs elsewhere")
+    check_writable(Path(cfg.out).parent, cure="out=FILE puts the table elsewhere")
     said = any(word.startswith("seeds=") for word in HydraConfig.get().overrides.task)
     jobs = plan(names(cfg.only), cfg.seeds, overrides=cfg.overrides, folder=Path(cfg.folder), tops_up=not said)
     failures = run(jobs, at_once=cfg.jobs)

@@ -1,6 +1,7 @@
 """Where a folder takes no file, scores are printed all the same, nothing is computed for nothing, and out= helps."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from src.predict import file_name
 from src.run.write import check_writable
 from tests.conftest import call
+from tests.run.test_disk import mounted
 
 COMMANDS = {
     "eval": [],
@@ -37,6 +39,41 @@ def test_out_is_where_the_table_goes(command: str, file: str, finished: Path, tm
     assert call(command, tmp_path, f"run={finished}", "out=new (1)/there").code == 0
     assert "accuracy" in (tmp_path / "new (1)" / "there" / file).read_text()
     assert set(finished.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "cure"),
+    [
+        ("train", "hydra.run.dir=taken/run", "hydra.run.dir=DIR"),
+        ("train", "-m hydra.sweep.dir=taken", "hydra.sweep.dir=DIR"),
+        ("train", "-m search=random hydra.sweep.dir=taken", "hydra.sweep.dir=DIR"),
+        ("explore", "out=taken", "out=DIR"),
+        ("explore", "figure=neurons out=taken", "out=DIR"),
+        ("reproduce", "folder=taken/runs", "folder=DIR"),
+        ("reproduce", "out=taken/RESULTS.md", "out=FILE"),
+    ],
+)
+def test_a_place_for_runs_that_takes_none_is_one_line_before_anything_is_computed(
+    command: str, arguments: str, cure: str, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").write_text("a file in the folder's place")
+    line = call(command, tmp_path, *arguments.split()).error
+    assert "nothing can be written to taken" in line
+    assert cure in line
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_run_whose_folder_is_read_only_goes_on_in_a_copy(finished: Path, tmp_path: Path) -> None:
+    ended = mounted(
+        tmp_path,
+        f"""
+        mkdir run; mount --bind {finished} run; mount -o remount,bind,ro run
+        {sys.executable} -m src.train run=run trainer.max_epochs=3
+        """,
+    )
+    *_, line = ended.stderr.splitlines()
+    assert line.startswith("error: nothing can be written to run (Read-only file system): ")
+    assert line.endswith("copy it, and give run=COPY")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -31,6 +31,7 @@ from src.fit.rank import leading
 from src.run.folder import find
 from src.run.interrupt import requeued_run
 from src.run.rerun import rerunnable
+from src.run.write import check_writable
 from src.sweep.end import reported
 from src.sweep.job import held, job
 from src.sweep.plugin import hide_plugins
@@ -151,6 +152,8 @@ def with_recorded(arguments: list[str], *, trains: bool) -> list[str]:
     if folders:
         key = folders[-1].partition("=")[0]
         folder = find(unquoted(folders[-1].partition("=")[2]))
+        if trains and key == "run":
+            check_writable(folder, cure="a run goes on in its folder: copy it, and give run=COPY")
         config = recorded(folder, overrides=arguments, trains=trains)
         if key == "rerun":
             rerunnable(folder)

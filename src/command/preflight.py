@@ -19,6 +19,7 @@ from src.config.hash import config_hash
 from src.config.plain import plain
 from src.config.schema import Train, check_top
 from src.run.folder import OUTPUTS, claim, unused
+from src.run.write import check_writable
 from src.sweep.grid import is_grid, jobs, runs_here
 from src.sweep.plugin import make_known
 from src.view.jobs import Sweep, begin, named
@@ -44,7 +45,9 @@ class Preflight(Callback):
             check(job(config), groups=self.groups, typed=typed, is_alone=self.alone)
             if self.claims and config.run is None:
                 folder = OmegaConf.to_container(config.hydra.run)["dir"]  # type: ignore[index, call-overload]
-                config.run = str(claim() if folder == "${run}" else unused(Path(config.hydra.run.dir)))
+                place = OUTPUTS if folder == "${run}" else Path(config.hydra.run.dir)
+                check_writable(place, cure="hydra.run.dir=DIR puts the run elsewhere")
+                config.run = str(claim() if place is OUTPUTS else unused(place))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: object) -> None:
         """Check every job of a grid; of a search, whose jobs nobody knows yet, what they have in common."""
@@ -53,6 +56,8 @@ class Preflight(Callback):
                 f"error: run={config.run} with -m: a run goes on alone, without -m, and a sweep by its command"
             )
         with one_line_errors():
+            if self.claims:
+                check_writable(Path(config.hydra.sweep.dir), cure="hydra.sweep.dir=DIR puts the runs elsewhere")
             make_known("hydra.launcher", config.hydra.launcher)
             make_known("hydra.sweeper", config.hydra.sweeper)
             if config.get("search"):

@@ -41,14 +41,14 @@ def write(path: Path, content: str | bytes | memoryview, *, synced: bool = True)
         part.write_bytes(raw)
 
 
-def check_writable(folder: Path) -> None:
-    """Raise ValueError where no file can be put into a folder, or into the one that it would be made in."""
+def check_writable(folder: Path, *, cure: str = "out=DIR writes elsewhere") -> None:
+    """Raise ValueError, with the cure, where no file can be put into a folder, or into what it would be made in."""
     there = next((place for place in (folder, *folder.parents) if os.path.lexists(place)), Path())
     try:
         with TemporaryFile(dir=there):
             pass
     except OSError as error:
-        raise ValueError(f"nothing can be written to {there} ({error.strerror}): out=DIR writes elsewhere") from error
+        raise ValueError(f"nothing can be written to {there} ({error.strerror}): {cure}") from error
 
 
 def forget_killed(path: Path) -> None:
