@@ -234,6 +234,11 @@ def _check_model(config: DictConfig, resolved: Mapping[str, Any]) -> Any:
         raise ValueError(
             "model.net takes no data.graph, without which a node is a mere number: choose a model of graphs, model=gcn"
         )
+    if resolved["data"].get("unit") and "vocabulary" not in (resolved["model"].get("net") or {}):
+        raise ValueError(
+            "model.net takes no data.vocabulary, and the tokens of a text are numbers of it: choose a net of texts, "
+            "model=rnn or model=transformer"
+        )
     try:
         return _imaginary_model(resolved)
     except Exception as error:  # whatever a net raises for a shape it cannot take

@@ -21,10 +21,12 @@ from src.data.load.batches import Batches, Fetch, Order, from_memory, from_worke
 from src.data.load.loading import Loading
 from src.data.load.shard import Shard, too_small
 from src.data.read.rows import Images
+from src.data.read.tokens import hashed
 from src.data.split.sample_list import SampleList
 from src.data.split.splitting import Splitting
 from src.data.transform.prepare import fit, with_channels
 from src.data.transform.transforming import Transforming
+from src.data.transform.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,9 @@ class Data(lightning.LightningDataModule):
         self.header, self.target_names = header, header.targets
         self.splits = tuple(splitting.splits)
         self.splitting, self.keeping, self.loading = splitting, keeping, loading
-        self.normalize = transforming.normalizing(facts, header)
+        self.normalize: Any = transforming.normalizing(facts, header)
+        self.vocabulary = self.normalize if isinstance(self.normalize, Vocabulary) else None
+        self.unit = facts.unit
         self.augment = transforming.augmenting(facts)
         self.mix = transforming.mixing(facts)
         crops = transforming.random_resized_crop is not None
@@ -100,12 +104,25 @@ class Data(lightning.LightningDataModule):
                 raise ValueError(
                     f"data.splits={list(self.splits)}: there is no {split} split: set {split}=false or split=val"
                 )
-        self.normalize.store(self.collection.dtype)
+        if self.vocabulary is None:
+            self.normalize.store(self.collection.dtype)
+        elif not self.vocabulary:
+            token_NL, _, row_N = self.collection.prepare("train")
+            self.vocabulary.learn(torch.as_tensor(token_NL)[row_N])
         if stage == "fit":
             self._check_batches()
             self._say_fold()
         if self.collection.listed and (self.trainer is None or self.trainer.is_global_zero):
             self.collection.listed.write()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was learnt from training samples, for a checkpoint: the tokens of a vocabulary."""
+        return {"vocabulary": self.vocabulary.token_V} if self.vocabulary else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what a checkpoint has of it."""
+        if self.vocabulary is not None:
+            self.vocabulary.know(state_dict["vocabulary"])
 
     def train_dataloader(self, *, whole: bool = False) -> Batches:
         """Shuffled, augmented batches; `whole` where this process is to have all of each."""
@@ -192,7 +209,9 @@ class Data(lightning.LightningDataModule):
         return self.collection.fingerprints()
 
     def preprocess(self, image: Any) -> Tensor:
-        """Return (B, C, H, W) as the net wants it, for PIL, uint8 (C, H, W) or uint8 (B, C, H, W)."""
+        """Return (B, C, H, W) as the net wants it, for PIL, uint8 (C, H, W) or (B, C, H, W); (1, L) for a text."""
+        if self.unit:
+            return self.normalize(hashed([image], unit=self.unit, length=self.shape[0]))
         channels, *size = self.shape
         return self.normalize(fit(with_channels(image, channels), size))
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from src.config.schema import tasks
+from src.data.read.tokens import UNITS
 
 
 def check_choices(**given: object) -> None:
@@ -14,6 +15,7 @@ def check_choices(**given: object) -> None:
         "task": tuple(tasks()),
         "horizontal_flip": (True, False, "alternating"),
         "padding_mode": ("constant", "reflect"),
+        "unit": (None, *UNITS),
     }
     for name, value in given.items():
         if value not in choices[name]:
