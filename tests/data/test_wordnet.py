@@ -1,0 +1,80 @@
+"""Definitions of WordNet: read as its manual describes the files, and through the life of a run."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from src.data.read.tokens import hashed
+from src.data.read.wordnet import wordnet
+from src.run import load
+from src.run.record import read
+from tests.conftest import Command
+
+REAL = Path("/usr/share/wordnet")
+HEAD = "  1 This software and database is being provided to you, the LICENSEE, by\n"
+LINE = "{place:08d} {file:02d} n 01 {word} 0 001 @ 00001740 n 0000 | {gloss}  \n"
+ANIMALS = 'a small {} that lives in water; "the fish swam"'
+PLANTS = "a tall {} with green leaves"
+SHORT = ("trainer.max_epochs=3", "scheduler=none", "data.batch_size=16", "~callback.figures")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Forty animals and forty plants, in the format of the real files."""
+    lines = []
+    for number in range(40):
+        lines.append(LINE.format(place=number, file=5, word=f"a{number}", gloss=ANIMALS.format(f"beast{number % 7}")))
+        lines.append(
+            LINE.format(place=90 + number, file=20, word=f"p{number}", gloss=PLANTS.format(f"herb{number % 7}"))
+        )
+    (tmp_path / "wn").mkdir()
+    (tmp_path / "wn" / "data.noun").write_text(HEAD + "".join(lines))
+    return tmp_path / "wn"
+
+
+def definitions(*texts: str) -> Tensor:
+    return hashed(texts, unit="word", length=8)
+
+
+def test_a_line_is_a_definition_without_examples_and_the_number_of_its_kind(files: Path) -> None:
+    token_NL, kind_N = wordnet.read(str(files), unit="word", length=8, split="train")
+    assert token_NL.shape == (80, 8)
+    assert torch.equal(token_NL[:2], definitions(ANIMALS.format("beast0").partition(";")[0], PLANTS.format("herb0")))
+    assert kind_N.tolist() == [2, 17] * 40  # lexnames(5WN): noun.animal is file 5, noun.plant 20, noun.Tops 3
+
+
+def test_files_that_are_not_there_say_where_to_get_them(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="apt-get install wordnet-base"):
+        wordnet.read(str(tmp_path), unit="word", length=8, split="train")
+
+
+@pytest.mark.parametrize("net", ["rnn", "transformer"])
+def test_a_run_on_texts_learns_scores_and_predicts_from_its_folder_alone(
+    net: str, files: Path, train: Command, predict: Command
+) -> None:
+    words = (f"data.root={files}", "data=wordnet", "data.classes=[animal,plant]")
+    run = train(f"model={net}", *words, *SHORT, "optimizer.lr=0.01").run
+    assert read(run)["metrics"]["test/accuracy"] == 1.0
+    (files / "data.noun").unlink()  # what was learnt of its words is in the run
+    trained = load(run)
+    with torch.no_grad():
+        said = trained.net(trained.preprocess("a small thing that lives in water")).argmax(dim=1)
+    assert trained.classes == ["animal", "plant"]
+    assert said.tolist() == [0]
+
+
+def test_a_net_of_images_says_which_nets_read_texts(files: Path, train: Command) -> None:
+    assert "model=rnn or model=transformer" in train("model=mlp", "data=wordnet", f"data.root={files}").error
+
+
+def test_a_net_of_texts_says_which_data_it_needs(train: Command) -> None:
+    assert "data=text" in train("model=rnn", "data=digits").error
+
+
+@pytest.mark.skipif(not REAL.exists(), reason="Debian's wordnet-base is not installed")
+def test_the_real_files_have_the_published_number_of_synsets() -> None:
+    token_NL, kind_N = wordnet.read(str(REAL), unit="word", length=8, split="train")
+    assert len(token_NL) == 82_115  # wnstats(7WN)
+    assert kind_N.bincount().argmax() == 3  # artifacts
