@@ -201,3 +201,18 @@ class Each(lightning.Callback):
     ) -> None:
         """Look."""
         self.look(trainer, batch)
+
+
+ANIMAL, PLANT = 'a small {} that lives in water; "the fish swam"', "a tall {} with green leaves"
+SYNSET = "{place:08d} {file:02d} n 01 {word} 0 001 @ 00001740 n 0000 | {gloss}  \n"
+
+
+def wordnet_files(folder: Path) -> Path:
+    """Write forty animals and forty plants in turn, in the format of WordNet's nouns; return the folder of the file."""
+    lines = ["  1 This software and database is being provided to you, the LICENSEE, by\n"]
+    for number in range(40):
+        for file, gloss in ((5, ANIMAL.format(f"beast{number % 7}")), (20, PLANT.format(f"herb{number % 7}"))):
+            lines.append(SYNSET.format(place=2 * number + file, file=file, word=f"w{number}", gloss=gloss))
+    (folder / "wordnet").mkdir(parents=True, exist_ok=True)
+    (folder / "wordnet" / "data.noun").write_text("".join(lines))
+    return folder / "wordnet"

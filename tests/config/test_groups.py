@@ -19,7 +19,7 @@ from src.config.build import build
 from src.config.plain import plain
 from src.config.schema import CONF, register
 from tests.conftest import Command, as_found
-from tests.toy import accept_cifar10, cifar10_files, mnist_files
+from tests.toy import accept_cifar10, cifar10_files, mnist_files, wordnet_files
 
 TRACKERS = ("wandb", "mlflow")
 ASKED = {
@@ -95,7 +95,7 @@ def test_data_build_and_read_nothing_before_they_are_set_up(option: str, tmp_pat
 
 @pytest.mark.parametrize("option", options("model"))
 def test_a_model_builds_with_every_parameter_in_its_net(option: str, tmp_path: Path) -> None:
-    data = "karate" if option == "gcn" else "cifar10"
+    data = {"gcn": "karate", "rnn": "wordnet", "transformer": "wordnet"}.get(option, "cifar10")
     config = composed(tmp_path, *cured(tmp_path, f"model={option}", f"data={data}"))
     model = build(plain(config.model))
     assert {name.partition(".")[0] for name, _ in model.named_parameters()} == {"net"}
@@ -143,7 +143,9 @@ def test_a_schedule_runs_through_an_epoch(option: str, train: Command) -> None:
 
 def class_folders(config: DictConfig) -> None:
     """Write ten images of each class where the data of a config are image files in class folders."""
-    if "root" not in config.data or "file" in config.data:
+    if config.data.get("unit"):  # texts
+        wordnet_files(Path(config.data_dir))
+    if "root" not in config.data or "file" in config.data or config.data.get("unit"):
         return
     assert Path(config.data.root).is_relative_to(config.data_dir)
     names = config.data.labels or ["cat", "dog"]

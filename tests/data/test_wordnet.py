@@ -11,27 +11,15 @@ from src.data.read.wordnet import wordnet
 from src.run import load
 from src.run.record import read
 from tests.conftest import Command
+from tests.toy import ANIMAL, PLANT, wordnet_files
 
 REAL = Path("/usr/share/wordnet")
-HEAD = "  1 This software and database is being provided to you, the LICENSEE, by\n"
-LINE = "{place:08d} {file:02d} n 01 {word} 0 001 @ 00001740 n 0000 | {gloss}  \n"
-ANIMALS = 'a small {} that lives in water; "the fish swam"'
-PLANTS = "a tall {} with green leaves"
 SHORT = ("trainer.max_epochs=3", "scheduler=none", "data.batch_size=16", "~callback.figures")
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """Forty animals and forty plants, in the format of the real files."""
-    lines = []
-    for number in range(40):
-        lines.append(LINE.format(place=number, file=5, word=f"a{number}", gloss=ANIMALS.format(f"beast{number % 7}")))
-        lines.append(
-            LINE.format(place=90 + number, file=20, word=f"p{number}", gloss=PLANTS.format(f"herb{number % 7}"))
-        )
-    (tmp_path / "wn").mkdir()
-    (tmp_path / "wn" / "data.noun").write_text(HEAD + "".join(lines))
-    return tmp_path / "wn"
+    return wordnet_files(tmp_path)
 
 
 def definitions(*texts: str) -> Tensor:
@@ -41,11 +29,13 @@ def definitions(*texts: str) -> Tensor:
 def test_a_line_is_a_definition_without_examples_and_the_number_of_its_kind(files: Path) -> None:
     token_NL, kind_N = wordnet.read(str(files), unit="word", length=8, split="train")
     assert token_NL.shape == (80, 8)
-    assert torch.equal(token_NL[:2], definitions(ANIMALS.format("beast0").partition(";")[0], PLANTS.format("herb0")))
+    assert torch.equal(token_NL[:2], definitions(ANIMAL.format("beast0").partition(";")[0], PLANT.format("herb0")))
     assert kind_N.tolist() == [2, 17] * 40  # lexnames(5WN): noun.animal is file 5, noun.plant 20, noun.Tops 3
 
 
 def test_files_that_are_not_there_say_where_to_get_them(tmp_path: Path) -> None:
+    if REAL.exists():
+        pytest.skip("they are there")
     with pytest.raises(FileNotFoundError, match="apt-get install wordnet-base"):
         wordnet.read(str(tmp_path), unit="word", length=8, split="train")
 

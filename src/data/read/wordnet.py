@@ -15,17 +15,18 @@ from torch import Tensor
 from src.data.dataset import dataset
 from src.data.read.tokens import hashed
 
+DEBIAN = "/usr/share/wordnet"  # where its package wordnet-base puts them
 FIRST = 3  # the number of the first of the nouns' files
 
 
 @dataset()
 def wordnet(root: str, *, unit: str, length: int, split: str) -> tuple[Tensor, Tensor]:
     """Return the tokens of each definition (N, L), without examples, and the number of its kind (N,), from 0."""
-    path = Path(root, "data.noun")
-    if not path.is_file():
+    path = next((path for place in (root, DEBIAN) if (path := Path(place, "data.noun")).is_file()), None)
+    if path is None:
         raise FileNotFoundError(
-            f"{path} does not exist: put WordNet's files there (Debian: apt-get install wordnet-base), or set "
-            "data.root=FOLDER"
+            f"{root}/data.noun does not exist: put WordNet's files there, or have Debian do so in {DEBIAN} (apt-get "
+            "install wordnet-base), or set data.root=FOLDER"
         )
     lines = [line for line in path.read_text(encoding="latin-1").splitlines() if not line.startswith("  ")]
     facts, glosses = zip(*(line.split(" | ", 1) for line in lines), strict=True)
