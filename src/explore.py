@@ -124,6 +124,8 @@ def look(data: "Data") -> "dict[str, Figure]":
     lines = to_paste(images, trained, scale=data.normalize.scale, skips=skips) if data.graph is None else []
     targets = {split: data.targets(split) for split in data.splits}
     names = data.classes or []
+    if data.collection.masks:
+        return _look_at_masks(data, lines)
     table(["class" if names else "", *targets], samples(targets, names))
     for line in lines:
         print(line)
@@ -142,6 +144,28 @@ def look(data: "Data") -> "dict[str, Figure]":
         figures["gallery"] = gallery(list(chosen.values()), list(chosen), heading=f"one training image {which}")
     x_BCHW, titles = batch(data, BATCH)
     return figures | {"batch": gallery(list(x_BCHW), titles, heading="a training batch, normalisation undone")}
+
+
+def _look_at_masks(data: "Data", lines: Sequence[str]) -> "dict[str, Figure]":
+    """Print the samples and the share of each class in the pixels of each split; draw balance and a batch."""
+    from src.data.look import masked_batch
+    from src.plot.balance import balance
+    from src.plot.gallery import gallery
+    from src.view.screen import table
+
+    counts = {split: data.counts(split) for split in data.splits}
+    shares = {split: count_K / count_K.sum().clamp(min=1) for split, count_K in counts.items()}
+    rows = [[name, *(f"{share_K[k]:.2%}" for share_K in shares.values())] for k, name in enumerate(data.classes or ())]
+    table(["pixels", *counts], [*rows, ["samples", *(f"{len(data.indices[split]):,}" for split in counts)]])
+    for line in lines:
+        print(line)
+    pixels = {split: count_K.tolist() for split, count_K in counts.items()}
+    images_BCHW, titles = masked_batch(data, BATCH // 2)
+    heading = "a training batch, normalisation undone, beside its masks"
+    return {
+        "balance": balance(pixels, data.classes or [], counted="pixels"),
+        "batch": gallery(images_BCHW, titles, heading=heading),
+    }
 
 
 def samples(targets: "Mapping[str, Tensor]", classes: Sequence[str]) -> Iterator[list[str]]:

@@ -19,6 +19,7 @@ from src.run.write import whole
 
 if TYPE_CHECKING:
     import lightning
+    import numpy as np
     import torch
     from torch import Tensor
 
@@ -51,6 +52,7 @@ def main(cfg: DictConfig) -> None:
     from src.data.inputs import SPLITS, samples
     from src.fit.contract import Formed, Numbered, Predicting, Readable, Tabular, follow, offers
     from src.fit.forms import Numbers, Ranked, Sets
+    from src.fit.segments import Segments
     from src.fit.trainer import alone
     from src.run.folder import checkpoint
     from src.run.quiet import quiet
@@ -83,7 +85,11 @@ def main(cfg: DictConfig) -> None:
         form = model.form if offers(model, Formed) else ""
         said: Any = Numbers(data.target_names if offers(data, Numbered) else [])
         if data.classes is not None:
-            said = Sets(model, data.classes) if form == "labels" else Ranked(data.classes, top_k=cfg.top_k)
+            made = {
+                "labels": lambda: Sets(model, data.classes),
+                "masks": lambda: Segments(masks_in(path), data.classes),
+            }
+            said = made[form]() if form in made else Ranked(data.classes, top_k=cfg.top_k)
         header = said.columns(has_target=source in SPLITS)
         stored = store(path, predict(model, batches, said=said, device=device), header)
     show([flat(row) for row, _ in stored.first[:SHOWN]], [name for name in header if not name.startswith("P(")])
@@ -181,7 +187,8 @@ def predict(
     for batch in batches:
         with torch.inference_mode():
             score_B = model.predict(model(batch.x_B.to(device))).float().cpu()
-        pairs = zip(said.rows(score_B), batch.x_B, strict=True)
+        read = [name for name, error in zip(batch.names, batch.errors, strict=True) if error is None]
+        pairs = zip(said.rows(score_B, read), batch.x_B, strict=True)
         for index, (path, error) in enumerate(zip(batch.names, batch.errors, strict=True)):
             row: Row = {"path": path}
             if batch.target_B is not None:
@@ -229,7 +236,7 @@ def picture(path: Path, shown: Sequence[Labelled], *, data: "Data", title: str) 
     from src.run.quiet import quiet
 
     tiles = [
-        Tile(data.normalize.invert(x).permute(1, 2, 0).numpy(), *_caption(row))
+        Tile(_pixels(row, data.normalize.invert(x).permute(1, 2, 0).numpy(), data.classes), *_caption(row))
         for row, x in shown
         if x is not None and x.ndim == 3
     ]
@@ -262,11 +269,32 @@ def _numbers_said(row: Row) -> str:
     return ", ".join(f"{value:.4g}" for name, value in row.items() if name.startswith("prediction"))
 
 
+def masks_in(path: Path) -> Path:
+    """Return the folder of the masks beside the table of that path."""
+    return path.with_name(f"{path.name}_masks")
+
+
+def _pixels(row: Row, image_HWC: "np.ndarray", classes: Sequence[str] | None) -> "np.ndarray":
+    """Return an image as it is shown: under its mask where it has one."""
+    if "mask" not in row:
+        return image_HWC
+    import numpy as np
+    from PIL import Image
+
+    from src.plot.mask_rows import over
+
+    with Image.open(row["mask"]) as mask:
+        return over(image_HWC, np.asarray(mask), len(classes or ()))
+
+
 def _caption(row: Row) -> tuple[str, bool | None]:
     if "labels" in row:
         row = flat(row)
         says = row["labels"] or "no label"
         return f"{_name(row)}\n{says}", row["labels"] == row["target"] if "target" in row else None
+    if "mask" in row:
+        right = f"{row['accuracy']:.1%} right" if "accuracy" in row else ""
+        return f"{_name(row)}\n{right}", None
     says = f"{row['label']} {row['probability']:.0%}" if "label" in row else _numbers_said(row)
     return f"{_name(row)}\n{says}", row["label"] == row["target"] if "target" in row and "label" in row else None
 

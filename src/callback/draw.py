@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src.callback import draw_sets
+from src.callback import draw_masks, draw_sets
 from src.plot.score_names import is_score, split_of
 from src.run.prediction_table import Predictions, read
 from src.run.record import read as read_record
@@ -55,10 +55,12 @@ def draw(folder: Path, *, monitor: str | None = None, mode: str = "min") -> list
     said = cache(partial(_said, folder))
     pictures: dict[str, Callable[[], Figure | None]] = {
         "curves": lambda: _curves(folder, monitor, mode),
-        "confusion": lambda: _confusion(said("test"), "confusion"),
+        "confusion": lambda: _confusion(said("test"), "confusion") or draw_masks.confusion(folder),
         "class_accuracy": lambda: _confusion(said("test"), "class_accuracy"),
         "mistakes": lambda: _mistakes(folder, said("test")),
         "labels": lambda: draw_sets.labels(said("test")),
+        "masks": lambda: draw_masks.rows(folder),
+        "class_iou": lambda: draw_masks.bars(folder),
         "predictions": lambda: _predictions({split: said(split) for split in ("train", "test")}),
         "regression": lambda: _regression(folder, {split: said(split) for split in SPLITS}),
     }

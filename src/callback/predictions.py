@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import torch
 from torch import Tensor
 
-from src.callback.said_sets import SaidSets
+from src.callback.said_masks import SaidMasks
+from src.callback.said_sets import SaidSets, keep_images
 from src.data.read.readable import readable
 from src.fit.checkpoint import Checkpoint
 from src.fit.contract import Batched, Formed, Numbered, Predicting, Readable, offers
 from src.run.checkpoint_io import load_weights
 from src.run.prediction_table import Table
-from src.run.write import whole
 from src.strategy.exchange import gathered_rows
 
 log = logging.getLogger(__name__)
@@ -95,20 +94,12 @@ class Predictions(lightning.Callback):
     def on_test_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Close test.csv; keep the images of the worst mistakes."""
         said, self._test = self._test, None
-        path = self.folder / "mistakes.npz"
         if trainer.is_global_zero:
-            path.unlink(missing_ok=True)
-        if said is None:
-            return
-        said.table.close()
-        rows = [row for _, row in said.surest]
-        if rows and len(said.data.shape) == 3:
-            images_NCHW = said.data.samples("test", rows)
-            if images_NCHW.dtype == torch.uint8:
-                with whole(path, synced=False) as part, part.open("wb") as file:
-                    np.savez_compressed(
-                        file, images=images_NCHW.permute(0, 2, 3, 1).numpy(), rows=np.array(rows), **said.beside()
-                    )
+            for name in ("mistakes.npz", "masks.npz"):  # of a test before this one
+                (self.folder / name).unlink(missing_ok=True)
+        if said is not None:
+            said.table.close()
+            said.keep()
 
     def on_exception(self, *args: object) -> None:
         """Leave no half of a file behind."""
@@ -154,7 +145,7 @@ class Said:
     """
 
     def __init__(self, folder: Path, data: Any, split: str, *, model: Any, mistakes: int = 0):
-        self.data = data
+        self.folder, self.data = folder, data
         self.index_N = data.indices[split].tolist()
         paths = data.paths(split)
         self.extra_N: list[Any] | None = None if paths is None else [readable(path) for path in paths]
@@ -193,9 +184,9 @@ class Said:
             )
         )
 
-    def beside(self) -> dict[str, Any]:
-        """Return what is kept beside the images of the mistakes: nothing."""
-        return {}
+    def keep(self) -> None:
+        """Keep the images of the worst mistakes."""
+        keep_images(self.folder / "mistakes.npz", self.data, [row for _, row in self.surest])
 
     def _remember(self, rows: range, probability_BK: Tensor, prediction_B: Tensor, target_B: Tensor) -> None:
         wrong_M = (prediction_B != target_B).nonzero().squeeze(1)
@@ -212,7 +203,10 @@ def number_columns(data: Any) -> list[str]:
     return [f"{kind}({name})" for kind in ("target", "prediction") for name in names]
 
 
-SAID: dict[str, Any] = {"labels": SaidSets}  # by the form of what is said; Said where there is no other
+SAID: dict[str, Any] = {
+    "labels": SaidSets,
+    "masks": SaidMasks,
+}  # by the form of what is said; Said where there is no other
 
 
 def _form(model: object) -> str:

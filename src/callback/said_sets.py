@@ -3,16 +3,20 @@
 Shapes: N samples, B batch, K labels.
 """
 
+from collections.abc import Sequence
 from heapq import nlargest
 from itertools import compress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from src.data.read.readable import readable
 from src.run.label_sets import joined
 from src.run.prediction_table import Table
+from src.run.write import whole
 
 
 class SaidSets:
@@ -23,7 +27,7 @@ class SaidSets:
     """
 
     def __init__(self, folder: Path, data: Any, split: str, *, model: Any, mistakes: int = 0):
-        self.data = data
+        self.folder, self.data = folder, data
         self.threshold = model.task.threshold
         self.index_N = data.indices[split].tolist()
         paths = data.paths(split)
@@ -52,6 +56,16 @@ class SaidSets:
         given = zip(rows, *sets, probability_BK.tolist(), strict=True)
         self.table.add((*self.before_N[row], target, label, *values) for row, target, label, values in given)
 
-    def beside(self) -> dict[str, Any]:
-        """Return what is kept beside the images of the mistakes: nothing."""
-        return {}
+    def keep(self) -> None:
+        """Keep the images of the worst mistakes."""
+        keep_images(self.folder / "mistakes.npz", self.data, [row for _, row in self.surest])
+
+
+def keep_images(path: Path, data: Any, rows: Sequence[int]) -> None:
+    """Write the stored images of some test samples, uint8 (N, H, W, C); nothing where they are none."""
+    if not rows or len(data.shape) != 3:
+        return
+    images_NCHW = data.samples("test", rows)
+    if images_NCHW.dtype == torch.uint8:
+        with whole(path, synced=False) as part, part.open("wb") as file:
+            np.savez_compressed(file, images=images_NCHW.permute(0, 2, 3, 1).numpy(), rows=np.array(rows))

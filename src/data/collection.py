@@ -16,6 +16,7 @@ from src.data.keep.fingerprint import fingerprint
 from src.data.keep.keeping import Keeping
 from src.data.read.choose import taken
 from src.data.read.files import Files
+from src.data.read.pairs import paired, without_masks
 from src.data.read.rows import Images, Rows
 from src.data.read.verify import verified
 from src.data.split.sample_list import Parts, SampleList
@@ -37,13 +38,13 @@ class Collection:
         self.read = read
         self.facts = facts
         self.header = header
-        self.stored_shape = header.stored(facts.shape)
         self.splitting = splitting
         self.keeping = keeping
         self.crops = crops
         self.listed: SampleList | None = None
         self.indices = dict.fromkeys(("train", "val", "test"), torch.empty(0, dtype=torch.long))
         self.dtype = torch.uint8
+        self.masks = 0  # channels behind those of an image, that hold the class of each pixel
         self._sources: dict[str, tuple[Rows, Parts]] = {}  # by official split, as the dataset stores them
         self._sized: dict[tuple[str, bool, str], Rows] = {}
         self._stored: dict[str, Rows] = {}
@@ -55,7 +56,9 @@ class Collection:
         if source not in self._sources:
             facts = self.facts
             images, target_N, *groups = self.read(split=source)
-            rows = verified(images, target_N, labels=facts.names, numbers=facts.numbers)
+            images, target_N, self.masks = paired(images, target_N, classes=len(facts.names or ()))
+            labels, numbers = (None, None) if self.masks else (facts.names, facts.numbers)
+            rows = verified(images, target_N, labels=labels, numbers=numbers)
             images, target_N, chosen_N = rows
             class_M = target_N[chosen_N] if facts.classes and self.header.inputs else None
             group_M = groups[0][chosen_N] if groups else None
@@ -63,6 +66,12 @@ class Collection:
             known_N, parts = self.listed.divide(source, rows, cut) if self.listed else (slice(None), cut())
             self._sources[source] = (images, target_N, chosen_N[known_N]), parts
         return self._sources[source]
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape of a sample as it is stored: an image with its mask, a row of a table as the file has it."""
+        first, *rest = self.header.stored(self.facts.shape)
+        return first + self.masks, *rest
 
     def prepare(self, split: str) -> Rows:
         """Return stored samples, their targets, and which rows of them are the split's."""
@@ -86,13 +95,13 @@ class Collection:
         key = self.splitting.source(split), crops, split if alone else ""
         if key not in self._sized:  # shared by the splits that need the same
             rows = images, target_N, chosen_N[cut_N] if alone else chosen_N
-            self._sized[key] = self.keeping.kept(rows, self.stored_shape, crops=crops)
+            self._sized[key] = self.keeping.kept(rows, self.stored_shape, crops=crops, masks=self.masks)
         images, target_N, row_N = self._sized[key]
         rows_N = row_N if alone else row_N[cut_N]
         self.indices[split], rows_N = cut_N[rows_N >= 0], rows_N[rows_N >= 0]
         if len(rows_N):
             sample = images[int(rows_N[0])]
-            self.keeping.size(self.stored_shape).check(sample, crops=crops)
+            self.keeping.size(self.stored_shape, masks=self.masks).check(sample, crops=crops)
             self.dtype = sample.dtype
         return images, target_N, rows_N
 
@@ -117,6 +126,7 @@ class Collection:
         trained = {split: part_N for split, part_N in parts.items() if split != "test" and len(part_N)}
         rows_N = chosen_N[torch.cat(list(trained.values())).unique()]
         everything = len(rows_N) == len(target_N)
+        images = without_masks(images) if self.masks else images
         return *((images, target_N) if everything else (taken(images, rows_N), target_N[rows_N])), list(trained)
 
     def fingerprints(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from src.data.module import Data
 from src.data.read.rows import Images
+from src.plot.mask_rows import coloured
 from src.run.label_sets import joined
 
 
@@ -38,6 +39,16 @@ def batch(data: Data, most: int) -> tuple[np.ndarray, list[str]]:
     x_BCHW, target_B = x_BCHW[:most], target_B[:most]
     titles = [target_text(target, data.classes, sets=sets) for target in target_B.tolist()]
     return data.normalize.invert(x_BCHW).numpy(), titles
+
+
+def masked_batch(data: Data, most: int) -> tuple[list[np.ndarray], list[str]]:
+    """Return images (3, H, W) of the first training batch as in `batch`, each before its mask, in colours."""
+    x_BCHW, target_BHW = next(iter(data.train_dataloader()))
+    found: list[np.ndarray] = []
+    for image_CHW, target_HW in zip(data.normalize.invert(x_BCHW[:most]).numpy(), target_BHW.numpy(), strict=False):
+        mask_HW3 = coloured(target_HW, len(data.classes or ()))
+        found += [np.broadcast_to(image_CHW, (3, *target_HW.shape)), mask_HW3.transpose(2, 0, 1)]
+    return found, ["", "mask"] * (len(found) // 2)
 
 
 def is_of(target_N: Tensor, number: int) -> Tensor:

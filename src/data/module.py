@@ -20,6 +20,7 @@ from src.data.keep.keeping import Keeping
 from src.data.load.batches import Batches, Fetch, Order, from_memory, from_workers
 from src.data.load.loading import Loading
 from src.data.load.shard import Shard, too_small
+from src.data.read.pairs import numbering
 from src.data.read.rows import Images
 from src.data.read.tokens import hashed
 from src.data.split.sample_list import SampleList
@@ -146,15 +147,21 @@ class Data(lightning.LightningDataModule):
     def _batches(self, split: str, *, trains: bool, whole: bool) -> Batches:
         images, target_N, rows_N = self.collection[split]
         loading = self.loading if trains else replace(self.loading, shuffle=False, drop_last=False, passes=1)
+        size = self.keeping.size(self.collection.stored_shape, masks=self.collection.masks)
+        masks = numbering(self.collection.facts.numbers) if self.collection.masks else None
+        if masks is not None and self.mix:
+            raise ValueError("data.mixup and data.cutmix are not for masks: set both to 0")
         return Batches(
             self._fetch(images, target_N),
             Order(rows_N, seed=loading.seed, shuffle=loading.shuffle, passes=loading.passes),
             batch_size=loading.batch_size,
             drop_last=loading.drop_last,
-            normalize=self.normalize if trains else self._as_served,
+            normalize=self.normalize,
+            fitted=None if trains else size.fitted,
             augment=self.augment if trains else None,
             mix=self.mix if trains else None,
             shard=None if whole else self._shard(),
+            masks=masks,
         )
 
     def _fetch(self, images: Images, target_N: Tensor) -> Fetch:
@@ -162,10 +169,6 @@ class Data(lightning.LightningDataModule):
             return from_workers(images, target_N, workers=self.loading.workers)
         device = self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
         return from_memory(images.to(device), target_N.to(device))
-
-    def _as_served(self, x_B: Tensor) -> Tensor:
-        """Return stored samples as the net sees them unaugmented, also those kept larger to cut crops from."""
-        return self.normalize(self.keeping.size(self.shape).fitted(x_B))
 
     def _shard(self) -> Shard | None:
         """Return the part of every batch that this process has; None where it is alone."""
@@ -180,7 +183,8 @@ class Data(lightning.LightningDataModule):
     def samples(self, split: str, positions: Sequence[int]) -> Tensor:
         """Return stored samples of a split, before normalisation: (N, C, H, W), mostly uint8, or (N, D)."""
         images, _, rows_N = self.collection[split]
-        return torch.stack([images[int(rows_N[position])] for position in positions])
+        stored_NCHW = torch.stack([images[int(rows_N[position])] for position in positions])
+        return stored_NCHW[:, : -self.collection.masks] if self.collection.masks else stored_NCHW
 
     def targets(self, split: str) -> Tensor:
         """Return the targets of a split that is set up: class numbers or numbers (N,), a 0 or 1 per label (N, K)."""
@@ -188,8 +192,16 @@ class Data(lightning.LightningDataModule):
         return target_N[rows_N]
 
     def class_counts(self) -> Tensor:
-        """How many samples of each class or with each label the training split has, (K,)."""
-        target_N = self.targets("train")
+        """How many samples of each class or with each label the training split has, of masks how many pixels, (K,)."""
+        return self.counts("train")
+
+    def counts(self, split: str) -> Tensor:
+        """How many samples of each class or with each label a split that is set up has, of masks how many pixels."""
+        if self.collection.masks:
+            classes = len(self.classes or ())
+            masks = (target_BHW.flatten() for _, target_BHW in self.in_order(split, whole=True))
+            return torch.stack([pixel_P[pixel_P < classes].bincount(minlength=classes) for pixel_P in masks]).sum(dim=0)
+        target_N = self.targets(split)
         return target_N.sum(dim=0) if target_N.ndim == 2 else target_N.bincount(minlength=len(self.classes or ()))
 
     def names(self, split: str) -> list[str]:

@@ -22,8 +22,8 @@ class Form(Protocol):
     def target(self, target: Tensor) -> Row:
         """Return what is true of a sample."""
 
-    def rows(self, score_B: Tensor) -> Iterator[Row]:
-        """Yield what is said of each sample."""
+    def rows(self, score_B: Tensor, names: Sequence[str]) -> Iterator[Row]:
+        """Yield what is said of each sample, which are called `names`."""
 
 
 class Ranked:
@@ -43,7 +43,7 @@ class Ranked:
         """Return the class that a sample is of."""
         return {"target": self.classes[int(target)]}
 
-    def rows(self, score_B: Tensor) -> Iterator[Row]:
+    def rows(self, score_B: Tensor, names: Sequence[str]) -> Iterator[Row]:
         """Yield what is said of each sample."""
         probability_BK = score_B if score_B.ndim == 2 else torch.stack([1 - score_B, score_B], dim=1)
         best = probability_BK.topk(min(self.top_k, len(self.classes)))
@@ -67,7 +67,7 @@ class Numbers:
         """Return the numbers of a sample."""
         return self._row("target", target)
 
-    def rows(self, score_B: Tensor) -> Iterator[Row]:
+    def rows(self, score_B: Tensor, names: Sequence[str]) -> Iterator[Row]:
         """Yield what is said of each sample."""
         yield from (self._row("prediction", values) for values in score_B)
 
@@ -94,7 +94,7 @@ class Sets:
         """Return the labels that a sample has."""
         return {"target": list(compress(self.classes, (target_K > 0.5).tolist()))}
 
-    def rows(self, probability_BK: Tensor) -> Iterator[Row]:
+    def rows(self, probability_BK: Tensor, names: Sequence[str]) -> Iterator[Row]:
         """Yield what is said of each sample."""
         for values in probability_BK.tolist():
             found = [name for name, value in zip(self.classes, values, strict=True) if value > self.threshold]

@@ -20,7 +20,7 @@ UPRIGHT, LYING = 40, 200  # classes whose names have room below upright bars, an
 LETTERS, INCHES = 30, 2.2  # of a name, at most
 
 
-def balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> Figure:
+def balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str], *, counted: str = "samples") -> Figure:
     """Return bars of the number of samples of each class, beside each other for each split: {split: count_K}.
 
     Of many classes the bars lie, so that each has its name; of more than that they have numbers.
@@ -37,15 +37,15 @@ def balance(counts: Mapping[str, Sequence[int]], classes: Sequence[str]) -> Figu
         draw(place_K, count_K, width, label=f"{split} ({sum(count_K):,})", color=SPLIT[split])
     if lie:
         axis.set_yticks(range(K), names, parse_math=False, fontsize=font)
-        axis.set(ylim=(K - 0.4, -0.6), ylabel="class", xlabel="samples")
+        axis.set(ylim=(K - 0.4, -0.6), ylabel="class", xlabel=counted)
     elif K <= UPRIGHT:
         slanted: dict[str, Any] = (
             {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if max(map(len, names)) > 5 else {}
         )
         axis.set_xticks(range(K), names, parse_math=False, fontsize=font, **slanted)
-        axis.set(xlabel="class", ylabel="samples")
+        axis.set(xlabel="class", ylabel=counted)
     else:
-        axis.set(xlabel="class, by its number: the place of its name in data.classes, from 0", ylabel="samples")
+        axis.set(xlabel="class, by its number: the place of its name in data.classes, from 0", ylabel=counted)
     _finish(figure, axis, counted=axis.xaxis if lie else axis.yaxis)
     return figure
 

@@ -80,7 +80,7 @@ def test_the_pictures_are_drawn_from_the_files(tested: tuple[Path, Supervised, D
 def test_rows_of_predict_have_both_sets_and_a_probability_per_label(tested: tuple[Path, Supervised, Data]) -> None:
     _, model, _ = tested
     said, p_K = Sets(model, NAMES), [0.39, 0.41, 0.9]
-    (row,) = said.rows(torch.tensor([p_K], dtype=torch.float64))
+    (row,) = said.rows(torch.tensor([p_K], dtype=torch.float64), ["a"])
     assert row == {"labels": NAMES[1:], "probabilities": dict(zip(NAMES, p_K, strict=True))}
     assert said.target(torch.tensor([1, 0, 1])) == {"target": list(compress(NAMES, [1, 0, 1]))}
     assert said.columns(has_target=True) == ["path", "target", "labels", *(f"P({name})" for name in NAMES), "error"]

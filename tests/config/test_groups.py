@@ -24,6 +24,7 @@ from tests.toy import accept_cifar10, cifar10_files, mnist_files, wordnet_files
 TRACKERS = ("wandb", "mlflow")
 ASKED = {
     "image_folder": ["data.root=photos"],
+    "masks": ["data.root=photos"],
     "image_csv": ["data.file=labels.csv", "data.task=multilabel"],
 }  # what nobody but the user knows
 CURE = re.compile(r"\bset ([\w.]+=(?!FOLDER)\S+?)(?=[,;)]|$| )", re.MULTILINE)  # the override that a message ends with
@@ -95,7 +96,7 @@ def test_data_build_and_read_nothing_before_they_are_set_up(option: str, tmp_pat
 
 @pytest.mark.parametrize("option", options("model"))
 def test_a_model_builds_with_every_parameter_in_its_net(option: str, tmp_path: Path) -> None:
-    data = {"gcn": "karate", "rnn": "wordnet", "transformer": "wordnet"}.get(option, "cifar10")
+    data = {"gcn": "karate", "rnn": "wordnet", "transformer": "wordnet", "unet": "discs_squares"}.get(option, "cifar10")
     config = composed(tmp_path, *cured(tmp_path, f"model={option}", f"data={data}"))
     model = build(plain(config.model))
     assert {name.partition(".")[0] for name, _ in model.named_parameters()} == {"net"}
@@ -145,7 +146,7 @@ def class_folders(config: DictConfig) -> None:
     """Write ten images of each class where the data of a config are image files in class folders."""
     if config.data.get("unit"):  # texts
         wordnet_files(Path(config.data_dir))
-    if "root" not in config.data or "file" in config.data or config.data.get("unit"):
+    if "root" not in config.data or {"file", "masks"} & {*config.data} or config.data.get("unit"):
         return
     assert Path(config.data.root).is_relative_to(config.data_dir)
     names = config.data.labels or ["cat", "dog"]
@@ -163,6 +164,16 @@ def named_photos(folder: Path) -> list[str]:
     rows = [f"{number}.png,{('cat', 'dog', 'cat|dog', '')[number % 4]}" for number in range(20)]
     (folder / "labels.csv").write_text("\n".join(["path,labels", *rows]))
     return [f"data.file={folder / 'labels.csv'}", f"data.root={folder / 'photos'}"]
+
+
+def masked_photos(folder: Path) -> Path:
+    """Write images and a mask for each; return the folder that holds both."""
+    for number, name in product(range(20), ("images", "masks")):
+        (folder / "masked" / name).mkdir(parents=True, exist_ok=True)
+        pixels = Image.new("L", (32, 32), 12 * number if name == "images" else 0)
+        pixels.paste(255, (number % 9, 4, 20, 20))
+        pixels.save(folder / "masked" / name / f"{number}.png")
+    return folder / "masked"
 
 
 TWINS = ("cifar10_folder", "cifar2_folder", "fashionmnist")  # of the shape and the classes of another dataset
@@ -186,6 +197,8 @@ def test_a_model_trains_on_a_dataset_or_says_what_cures_it_and_then_does(
     wanted = [f"model={model}", f"data={data}", f"data_dir={tmp_path / 'toy'}", "data.batch_size=4", "debug=fast"]
     if data == "image_csv":
         wanted += named_photos(tmp_path / "toy")
+    elif data == "masks":
+        wanted.append(f"data.root={masked_photos(tmp_path / 'toy')}")
     elif data in ASKED:
         wanted.append(f"data.root={tmp_path / 'toy' / 'photos'}")
     class_folders(composed(tmp_path, *wanted))

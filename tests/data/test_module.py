@@ -254,7 +254,7 @@ def test_missing_samples_are_refused(samples):
         ({"std": (0.2, 0.25, 0.0)}, r"data\.std="),
         ({"mean": (0.4, 0.5), "std": (0.2, 0.25)}, r"data\.mean="),
         ({"task": "binary"}, r"data\.task=binary"),
-        ({"task": "multilabel"}, r"data\.task=multilabel"),
+        ({"task": "ranking"}, r"data\.task=ranking"),
     ],
 )
 def test_a_setting_that_cannot_be_is_refused_before_anything_is_read(settings, key):

@@ -33,5 +33,8 @@ def _lines(images: Any) -> list[str]:
         lines = _lines(images.images)
         return [lines[row] for row in images.rows_N] if len(lines) == len(images.images) else lines
     if isinstance(images, Files):
-        return [f"{'/'.join(path.split(os.sep)[-2:])} {os.stat(path).st_size}\n" for path in images.paths]
+        lines = [f"{'/'.join(path.split(os.sep)[-2:])} {os.stat(path).st_size}\n" for path in images.paths]
+        if images.masks is None:
+            return lines
+        return [f"{line}{os.stat(path).st_size}\n" for line, path in zip(lines, images.masks.paths, strict=True)]
     return [f"{len(images)} samples"]

@@ -32,14 +32,14 @@ class Keeping:
         """Raise ValueError for what is no choice."""
         check_choices(in_memory=self.in_memory, on_bad_file=self.on_bad_file, cache=self.cache)
 
-    def size(self, shape: Sequence[int]) -> Size:
+    def size(self, shape: Sequence[int], *, masks: int = 0) -> Size:
         """Return what makes samples of a shape, as the net takes them and as they are kept."""
-        return Size(tuple(shape), self.image_size, self.crop_from)
+        return Size(tuple(shape), self.image_size, self.crop_from, masks)
 
-    def kept(self, rows: Rows, shape: Sequence[int], *, crops: bool) -> Rows:
+    def kept(self, rows: Rows, shape: Sequence[int], *, crops: bool, masks: int = 0) -> Rows:
         """Return samples and targets, as large as they are kept; the row of each chosen one, -1 for a bad file.
 
-        `crops` where boxes are cut of them.
+        `crops` where boxes are cut of them; the last `masks` channels hold class numbers.
         """
-        size, how = self.size(shape).kept(crops=crops)
+        size, how = self.size(shape, masks=masks).kept(crops=crops)
         return sized(rows, size, how=how, in_memory=self.in_memory, on_bad_file=self.on_bad_file, cache=self.cache)

@@ -116,11 +116,11 @@ def _decoded_once(images: Resized, like: Tensor, *, skips: bool, cache: bool) ->
     files = images.images
     if not cache or not isinstance(files, Files):
         return make()
-    paths = [files.paths[row] for row in images.rows_N]
+    paths = files.sources(images.rows_N)
     found = content(paths)
     if found is None:  # a file that cannot be read: decoding says so
         return make()
-    key = f"{found.sha256} {files.channels} channels {images.how}{', bad ones skipped' * skips} {_makers()}"
+    key = f"{found.sha256} {files.how} {images.how}{', bad ones skipped' * skips} {_makers()}"
     kept_N, good_N = cached(key, make, is_valid=lambda: state(paths) == found.state)
     return kept_N, good_N
 

@@ -69,6 +69,8 @@ class Batches:
         augment: Augment | None = None,
         mix: Mix | None = None,
         shard: Shard | None = None,
+        masks: Tensor | None = None,
+        fitted: Callable[[Tensor], Tensor] | None = None,
     ):
         self.fetch = fetch
         self.sampler = order  # the name under which Lightning looks for `set_epoch`
@@ -80,6 +82,8 @@ class Batches:
         self.mix = mix
         self.start = 0  # of the next iteration alone: the batches that a resumed epoch has had
         self.shard = shard
+        self.fitted = fitted  # of samples that are not augmented, where they are kept larger to cut crops from
+        self.masks = masks  # of a sample's last channel, its target: (256,), which number each of its values is
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
@@ -128,7 +132,11 @@ class Batches:
             part = parts[step] if parts else None
             if self.augment:
                 flip_B = None if flips_N is None else flips_N[indices[step]] ^ self._is_odd(step)
-                x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step), part, flip_B=flip_B)
+                masks = 0 if self.masks is None else 1
+                x_B = self.augment(x_B, generator(seed, AUGMENT, epoch, step), part, flip_B=flip_B, masks=masks)
+            x_B = self.fitted(x_B) if self.fitted else x_B
+            if self.masks is not None:
+                x_B, y_B = x_B[:, :-1], self.masks.to(x_B.device)[x_B[:, -1].long()]
             x_B = self.normalize(x_B)
             yield self.mix(x_B, y_B, generator(seed, MIX, epoch, step), part) if self.mix else (x_B, y_B)
 

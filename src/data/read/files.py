@@ -15,6 +15,7 @@ from torch import Tensor
 from torchvision.io import ImageReadMode, decode_image
 
 from src.data.read.formats import extensions, missing
+from src.data.read.mask_files import MaskFiles, beside
 from src.data.read.readable import readable
 from src.data.transform.prepare import from_pil, orientation, upright
 
@@ -26,22 +27,42 @@ TELLING = frozenset((b"eXIf", b"tEXt", b"zTXt", b"iTXt"))  # chunks of a PNG tha
 class Files:
     """Image files by position, each decoded when it is asked for, as uint8 (C, H, W) of its own size.
 
-    `is_told` where a table says what they show, and may say something else later.
+    `is_told` where a table says what they show, and may say something else later. With `masks`, one for each, a last
+    channel holds the class of each pixel.
     """
 
-    def __init__(self, paths: Sequence[str | os.PathLike[str]], *, channels: int, is_told: bool = False):
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        *,
+        channels: int,
+        is_told: bool = False,
+        masks: MaskFiles | None = None,
+    ):
         self.paths = [os.fspath(path) for path in paths]  # a third of the memory that Paths take
         self.channels = channels
         self.is_told = is_told
+        self.masks = masks
+        self.how = f"{channels} channels" if masks is None else f"{channels} channels, masks {masks.how}"
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Tensor:
         try:
-            return decoded(self.paths[index], channels=self.channels)
+            image_CHW = decoded(self.paths[index], channels=self.channels)
+            return image_CHW if self.masks is None else beside(image_CHW, self.masks[index], self.masks.paths[index])
         except ValueError as error:
             raise ValueError(f"{error}, or set data.on_bad_file=skip") from error.__cause__
+
+    def sources(self, rows_N: Sequence[int]) -> list[str]:
+        """Return the files that some samples are read from."""
+        masks = [] if self.masks is None else [self.masks.paths[row] for row in rows_N]
+        return [self.paths[row] for row in rows_N] + masks
+
+    def plain(self) -> "Files":
+        """Return the images without their masks."""
+        return Files(self.paths, channels=self.channels, is_told=self.is_told)
 
 
 def decoded(path: str | os.PathLike[str], *, channels: int) -> Tensor:

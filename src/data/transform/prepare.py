@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from PIL.Image import Image, fromarray
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from src.data.transform.part import Part
+from src.task.segmentation import IGNORED
 
 
 def generator(*key: int) -> torch.Generator:
@@ -48,19 +50,23 @@ class Augment:
         part: Part | None = None,
         *,
         flip_B: Tensor | None = None,
+        masks: int = 0,
     ) -> Tensor:
         """Return a batch of the same dtype, and of the same shape but for the resized crop.
 
         The numbers come from `random`, on the CPU, so that every device sees the same. Of a `part` of a batch they are
         those that its rows have in the whole. `flip_B` says which samples to mirror, where that is not left to chance.
+        The last `masks` channels hold class numbers, which move with the image and are never blended.
         """
         rows = part.rows if part else slice(None)
         samples = part.samples if part else len(x_BCHW)
         if self.random_resized_crop:
             boxes_B4 = _boxes(samples, x_BCHW.shape[-2:], self.random_resized_crop, random)[rows]
             crops = [
-                F.resized_crop(x_CHW, *box, list(self.size), antialias=True)
-                for x_CHW, box in zip(x_BCHW, boxes_B4.tolist(), strict=True)
+                resize(x_CHW[None, :, top : top + height, left : left + width], self.size, masks=masks)[0]
+                if masks
+                else F.resized_crop(x_CHW, top, left, height, width, list(self.size), antialias=True)
+                for x_CHW, (top, left, height, width) in zip(x_BCHW, boxes_B4.tolist(), strict=True)
             ]
             x_BCHW = torch.stack(crops)
         if not self.crop_padding and not self.horizontal_flip:
@@ -68,9 +74,9 @@ class Augment:
         offset_B2 = torch.randint(0, 2 * self.crop_padding + 1, (samples, 2), generator=random)[rows]
         if flip_B is None:
             flip_B = (torch.rand(samples, generator=random)[rows] < 0.5) & bool(self.horizontal_flip)
-        return self._shifted(x_BCHW, offset_B2.to(x_BCHW.device), flip_B.to(x_BCHW.device))
+        return self._shifted(x_BCHW, offset_B2.to(x_BCHW.device), flip_B.to(x_BCHW.device), masks=masks)
 
-    def _shifted(self, x_BCHW: Tensor, offset_B2: Tensor, flip_B: Tensor) -> Tensor:
+    def _shifted(self, x_BCHW: Tensor, offset_B2: Tensor, flip_B: Tensor, *, masks: int) -> Tensor:
         B, C, H, W = x_BCHW.shape
         pad, columns_W = self.crop_padding, torch.arange(W, device=x_BCHW.device)
         row_BH = offset_B2[:, :1] + torch.arange(H, device=x_BCHW.device)
@@ -79,6 +85,9 @@ class Augment:
             row_BH, column_BW = _reflected(row_BH - pad, H), _reflected(column_BW - pad, W)
         elif pad:
             x_BCHW = torch.nn.functional.pad(x_BCHW, [pad] * 4)
+            if masks:  # which beyond the edge are of no class
+                outside_HW = torch.nn.functional.pad(torch.zeros(H, W, device=x_BCHW.device), [pad] * 4, value=1) == 1
+                x_BCHW[:, -masks:].masked_fill_(outside_HW, IGNORED)
         index_B1P = (row_BH[:, :, None] * x_BCHW.shape[3] + column_BW[:, None, :]).view(B, 1, H * W)
         return x_BCHW.flatten(2).gather(2, index_B1P.expand(B, C, H * W)).view(B, C, H, W)
 
@@ -109,17 +118,28 @@ def _boxes(samples: int, size: Sequence[int], scale: tuple[float, float], random
     return torch.stack([top_B, left_B, height_B, width_B], dim=1).long()
 
 
-def resize(x_NCHW: Tensor, size: Sequence[int], *, chunk: int = 4096) -> Tensor:
-    """Return images stretched to `size` (H, W), bilinear, antialiased, `chunk` at a time."""
+def resize(x_NCHW: Tensor, size: Sequence[int], *, chunk: int = 4096, masks: int = 0) -> Tensor:
+    """Return images stretched to `size` (H, W), bilinear, antialiased, `chunk` at a time.
+
+    The last `masks` channels hold class numbers, of which each pixel gets that of the nearest.
+    """
+    if masks:
+        image_NCHW, mask_NCHW = x_NCHW[:, :-masks], x_NCHW[:, -masks:]
+        nearest = F.resize(mask_NCHW, list(size), interpolation=InterpolationMode.NEAREST_EXACT)
+        return torch.cat([resize(image_NCHW, size, chunk=chunk), nearest], dim=1)
     return torch.cat([F.resize(part, list(size), antialias=True) for part in x_NCHW.split(chunk)])
 
 
-def fit(x_NCHW: Tensor, size: Sequence[int]) -> Tensor:
-    """Return the images' middle in `size` (H, W): scaled to cover it, aspect ratio kept, then cropped."""
+def fit(x_NCHW: Tensor, size: Sequence[int], *, masks: int = 0) -> Tensor:
+    """Return the images' middle in `size` (H, W): scaled to cover it, aspect ratio kept, then cropped.
+
+    The last `masks` channels hold class numbers.
+    """
     old, new = x_NCHW.shape[-2:], tuple(size)
     scale = max(side / had for side, had in zip(new, old, strict=True))
     covering = [max(side, int(had * scale)) for side, had in zip(new, old, strict=True)]
-    return F.center_crop(resize(x_NCHW, covering) if tuple(old) != tuple(covering) else x_NCHW, list(new))
+    covered_NCHW = resize(x_NCHW, covering, masks=masks) if tuple(old) != tuple(covering) else x_NCHW
+    return F.center_crop(covered_NCHW, list(new))
 
 
 UPRIGHT = {2: (False, [-1]), 3: (False, [-1, -2]), 4: (False, [-2])}  # by orientation: is it transposed, then flipped
