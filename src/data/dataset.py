@@ -12,11 +12,13 @@ from src.data.keep.keeping import Keeping
 from src.data.load.loading import Loading
 from src.data.module import Data
 from src.data.split.splitting import Splitting
+from src.data.tokenizing import Tokenizing
 from src.data.transform.transforming import Transforming
 
 OWNERS: dict[str, Callable[..., Any]] = {  # of the settings, by the argument of Data
     "facts": Facts,
     "header": Header,
+    "tokenizing": Tokenizing,
     "splitting": Splitting,
     "keeping": Keeping,
     "transforming": Transforming,

@@ -15,8 +15,7 @@ class Facts:
     channel. `labels` name what the dataset's numbers mean where `classes` is a choice of them: samples of other classes
     are left out, and the chosen ones renumbered in their order. `classes` are None where numbers are to be predicted.
     Where samples are the nodes of a `graph`, the net gets it whole. `axes` say on pictures what the one input and the
-    target of a regression are, with their units. Texts are cut into words, characters or bytes, which are their `unit`;
-    the net knows `vocabulary` of them.
+    target of a regression are, with their units.
     """
 
     shape: Sequence[int]
@@ -27,14 +26,11 @@ class Facts:
     std: Sequence[float] = (1.0,)
     axes: Sequence[str] = ("input", "target")
     graph: object = None
-    unit: str | None = None
-    vocabulary: int | None = None
 
     def __post_init__(self) -> None:
         """Raise ValueError for a task that there is not, and for classes that the dataset does not have."""
         check_choices(task=self.task)
         check_classes(self.classes, self.task)
-        check_choices(unit=self.unit)
         class_numbers(self.classes or (), self.names or ())
 
     @property

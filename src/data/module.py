@@ -22,12 +22,11 @@ from src.data.load.loading import Loading
 from src.data.load.shard import Shard, too_small
 from src.data.read.pairs import numbering
 from src.data.read.rows import Images
-from src.data.read.tokens import hashed
 from src.data.split.sample_list import SampleList
 from src.data.split.splitting import Splitting
+from src.data.tokenizing import Tokenizing
 from src.data.transform.prepare import fit, with_channels
 from src.data.transform.transforming import Transforming
-from src.data.transform.vocabulary import Vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +48,7 @@ class Data(lightning.LightningDataModule):
         facts: Facts,
         *,
         header: Header,
+        tokenizing: Tokenizing,
         splitting: Splitting,
         keeping: Keeping,
         transforming: Transforming,
@@ -56,15 +56,15 @@ class Data(lightning.LightningDataModule):
     ):
         super().__init__()
         transforming.check(facts, header)
+        tokenizing.check(transforming.mixup)
         self.shape = tuple(facts.shape)
         self.classes = None if facts.classes is None else list(facts.classes)
         self.task, self.axes, self.graph = facts.task, tuple(facts.axes), facts.graph
         self.header, self.target_names = header, header.targets
         self.splits = tuple(splitting.splits)
-        self.splitting, self.keeping, self.loading = splitting, keeping, loading
-        self.normalize: Any = transforming.normalizing(facts, header)
-        self.vocabulary = self.normalize if isinstance(self.normalize, Vocabulary) else None
-        self.unit = facts.unit
+        self.tokenizing, self.splitting, self.keeping, self.loading = tokenizing, splitting, keeping, loading
+        self.vocabulary = tokenizing.learning()
+        self.normalize: Any = transforming.normalizing(facts, header) if self.vocabulary is None else self.vocabulary
         self.augment = transforming.augmenting(facts)
         self.mix = transforming.mixing(facts)
         crops = transforming.random_resized_crop is not None
@@ -222,8 +222,8 @@ class Data(lightning.LightningDataModule):
 
     def preprocess(self, image: Any) -> Tensor:
         """Return (B, C, H, W) as the net wants it, for PIL, uint8 (C, H, W) or (B, C, H, W); (1, L) for a text."""
-        if self.unit:
-            return self.normalize(hashed([image], unit=self.unit, length=self.shape[0]))
+        if self.vocabulary is not None:
+            return self.vocabulary(self.tokenizing.hashed([image]))
         channels, *size = self.shape
         return self.normalize(fit(with_channels(image, channels), size))
 

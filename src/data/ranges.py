@@ -53,6 +53,12 @@ def check_crop(
         raise ValueError(f"data.crop_padding={crop_padding} and data.random_resized_crop: one crop or the other")
 
 
+def check_flip(flip: bool | str, *, shape: Sequence[int]) -> None:
+    """Refuse to mirror what is no image."""
+    if flip and len(shape) != 3:
+        raise ValueError(f"data.shape={list(shape)}: data.horizontal_flip={flip} is for images: set it to false")
+
+
 def check_padding(crop_padding: int, padding_mode: str, *, shape: Sequence[int]) -> None:
     """Refuse to reflect more of an image than there is beside its edge."""
     most = min(shape[1:], default=1) - 1

@@ -30,6 +30,7 @@ SETTINGS = {  # by owner, with their defaults, on which recorded runs rely
         "categories": None,
         "holes": (),
     },
+    "tokenizing": {"unit": None, "length": 64, "vocabulary": 20_000},
     "splitting": {
         "splits": ("train", "val", "test"),
         "official": ("train", "test"),
@@ -68,7 +69,7 @@ def test_an_owner_takes_its_settings_of_which_there_are_eight_or_fewer(owner):
 
 
 def test_a_setting_has_one_owner_and_data_is_composed_of_them():
-    assert len(KEYS) == len(set(KEYS)) == 41
+    assert len(KEYS) == len(set(KEYS)) == 44
     assert list(OWNERS) == list(SETTINGS)
     assert set(inspect.signature(Data).parameters) == {"read", *OWNERS}
 
@@ -135,3 +136,13 @@ def test_what_is_typed_of_facts_and_transforms_reaches_the_batches():
     assert (data.mix.mixup, data.mix.cutmix, data.axes) == (0.2, 0.3, ("x", "y"))
     assert digits(**FACTS, random_resized_crop=[0.3, 1.0]).augment.random_resized_crop == (0.3, 1.0)
     assert digits(**FACTS, **typed, normalize=False).normalize.mean == (0.0,)
+
+
+def test_texts_are_not_blended_and_only_images_are_mirrored() -> None:
+    words = {"unit": "word", "length": 4, "vocabulary": 9, "shape": [4], "classes": ["a", "b"], "task": "binary"}
+    with pytest.raises(ValueError, match=r"data\.mixup=0\.2: .* texts: set data\.mixup=0"):
+        digits(**words, mixup=0.2)
+    with pytest.raises(ValueError, match=r"data\.horizontal_flip=True is for images"):
+        digits(**words, horizontal_flip=True)
+    with pytest.raises(ValueError, match=r"data\.vocabulary=2: set at least 3"):
+        digits(**words | {"vocabulary": 2})

@@ -3,7 +3,6 @@
 from collections import Counter
 
 import pytest
-import torch
 
 from src.data.read.tokens import hashed, tokens
 from src.data.transform.vocabulary import Vocabulary
@@ -55,9 +54,3 @@ def test_what_another_one_has_learnt_gives_the_same_numbers() -> None:
 def test_texts_in_which_nothing_occurs_twice_are_refused() -> None:
     with pytest.raises(ValueError, match="no token occurs 2 times in the training texts"):
         Vocabulary(10).learn(hashed(["a b", "c d"], unit="word", length=2))
-
-
-def test_a_vocabulary_without_room_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"data\.vocabulary=2: set at least 3"):
-        Vocabulary(2)
-    assert torch.equal(learnt().token_V.sort().values, learnt().token_V.unique())

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 from src.data.facts import Facts
 from src.data.header import Header
-from src.data.ranges import check_choices, check_counts, check_crop, check_mean, check_padding
+from src.data.ranges import check_choices, check_counts, check_crop, check_flip, check_mean, check_padding
 from src.data.transform.encode import Encode
 from src.data.transform.mix import Mix
 from src.data.transform.normalize import Normalize
 from src.data.transform.prepare import Augment
-from src.data.transform.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,11 @@ class Transforming:
             check_mean(facts.mean, header.stored(facts.shape))
         mixing = (self.mixup, self.cutmix)
         check_crop(self.random_resized_crop, self.crop_padding, mixing=mixing, shape=facts.shape)
-        if facts.unit and (self.mixup or self.horizontal_flip):
-            raise ValueError("data.mixup and data.horizontal_flip are for images, and samples are texts: remove them")
+        check_flip(self.horizontal_flip, shape=facts.shape)
         check_padding(self.crop_padding, self.padding_mode, shape=facts.shape)
 
-    def normalizing(self, facts: Facts, header: Header) -> Normalize | Encode | Vocabulary:
+    def normalizing(self, facts: Facts, header: Header) -> Normalize | Encode:
         """Return what maps stored values to those that the net sees."""
-        if facts.unit:
-            return Vocabulary(facts.vocabulary or 0)
         if header.inputs is not None:
             return Encode(header, mean=facts.mean, std=facts.std) if self.normalize else Encode(header)
         return Normalize(facts.mean, facts.std, scale=self.scale) if self.normalize else Normalize(scale=self.scale)

@@ -18,8 +18,6 @@ class Vocabulary:
     """
 
     def __init__(self, size: int):
-        if size < 3:
-            raise ValueError(f"data.vocabulary={size}: set at least 3: padding, unknown tokens, and one that is known")
         self.size = size
         self.token_V = torch.empty(0, dtype=torch.long)  # from the most to the least frequent
         self._sorted: dict[torch.device, tuple[Tensor, Tensor]] = {}
