@@ -102,6 +102,7 @@ def _scaled(resolved: Any) -> dict[str, Any]:
 def fill(config: DictConfig) -> bool:
     """Set what is null in `data` and what the data themselves tell, such as a folder's class names.
 
+    What they tell only of some data, such as the classes of a target that has some, is set beside what `tells` names.
     Return whether anything was. Raises ValueError or OSError where the data cannot tell.
     """
     target = config.data.get("_target_")
@@ -114,7 +115,8 @@ def fill(config: DictConfig) -> bool:
     if not blank:
         return False
     found = data.facts(**plain(config.data))
-    for key in blank:
+    more = [key for key, value in found.items() if key not in tells and value is not None]
+    for key in (*blank, *(key for key in more if config.data.get(key) is None)):
         _check_text(key, found[key])
         OmegaConf.update(config, f"data.{key}", found[key])
     return True

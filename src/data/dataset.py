@@ -52,7 +52,8 @@ def dataset(
 
     In a config the dataset takes what `read` takes, beside `split`, and the settings of the OWNERS, each under its own
     name. What both take, both get. `facts(**settings)` gives values for the settings that `tells` names, such as the
-    class names that a folder holds; the check before compute asks for them where one of these is null.
+    class names that a folder holds; the check before compute asks for them where one of these is null, which none of
+    them is afterwards. What else `facts` gives that is not None is set too.
     """
 
     def decorate(read: Read) -> Dataset:

@@ -61,6 +61,15 @@ def test_a_file_tells_its_task_its_classes_and_what_its_columns_are(tmp_path: Pa
     assert (list(config.holes), list(config.shape), list(config.official)) == (["weight"], [5], ["train"])
 
 
+@pytest.mark.parametrize("target", ["kind", "length"])
+def test_what_is_recorded_is_not_asked_again(tmp_path: Path, target: str) -> None:
+    config = filled(path := write(tmp_path / "a.csv", animals()), target=target, drop=["owner"])
+    before = plain(config)
+    path.unlink()
+    assert not fill(config)
+    assert plain(config) == before
+
+
 def test_what_a_net_sees_is_what_scikit_learn_makes_of_the_training_rows(tmp_path: Path) -> None:
     made = data(write(tmp_path / "a.csv", animals()), drop=["owner"])
     stored = {split: made.samples(split, range(len(made.indices[split]))) for split in ("train", "test")}

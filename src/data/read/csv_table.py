@@ -21,7 +21,7 @@ from src.data.read.folders import SPLITS, listed, say_once
 from src.data.read.measured import MEASURED, measured
 from src.data.read.readable import label, readable
 
-TELLS = ("task", "labels", "inputs", "categories", "official", *MEASURED)
+TELLS = ("task", "inputs", "categories", "official", *MEASURED)
 
 
 def facts(*, file: str, target: str | Sequence[str], **settings: Any) -> Mapping[str, Any]:
