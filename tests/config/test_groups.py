@@ -25,6 +25,7 @@ TRACKERS = ("wandb", "mlflow")
 ASKED = {
     "image_folder": ["data.root=photos"],
     "masks": ["data.root=photos"],
+    "torchvision": ["data.name=KMNIST"],
     "image_csv": ["data.file=labels.csv", "data.task=multilabel"],
 }  # what nobody but the user knows
 CURE = re.compile(r"\bset ([\w.]+=(?!FOLDER)\S+?)(?=[,;)]|$| )", re.MULTILINE)  # the override that a message ends with
