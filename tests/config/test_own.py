@@ -136,7 +136,7 @@ def test_a_recorded_config_names_no_module_that_conf_does_not(
 
 
 def test_a_run_of_own_code_is_opened_again_where_its_conf_is(stranger: Command, lab: Path) -> None:
-    ended = stranger("train", "model=linnerud", "data=linnerud", "trainer.max_epochs=1", "trainer.accelerator=cpu")
+    ended = stranger("train", "model=linnerud", "data=gym", "trainer.max_epochs=1", "trainer.accelerator=cpu")
     assert ended.code == 0, ended.err
     assert stranger("eval", f"run={ended.run}", "split=val").code == 0
     (lab / "conf").rename(lab / "configs")

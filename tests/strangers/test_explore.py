@@ -65,7 +65,7 @@ def test_a_rate_is_found_and_a_schedule_drawn_for_a_stranger(
     assert set(find_lr(*load("tutorial", "tutorial"), trainer)) == {"find_lr"}
     assert "learning rate=" in capsys.readouterr().out
     trainer = toy.trainer(tmp_path, max_epochs=3, limit_val_batches=0)
-    assert set(plan(*load("unet", "unet"), trainer)) == {"schedule"}
+    assert set(plan(*load("shapes_unet", "unet"), trainer)) == {"schedule"}
     assert "30 steps" in capsys.readouterr().out
 
 
