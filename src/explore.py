@@ -110,7 +110,7 @@ def look(data: "Data") -> "dict[str, Figure]":
 
     The statistics are those of the official training samples as they are stored: of the chosen classes, not resized,
     with those that are cut off for validation, without those cut off for the test. Each pixel counts the same. Numbers
-    of nodes have none.
+    of nodes have none, nor have the columns of a table.
     """
     from src.data.look import batch, is_of, one_per_class
     from src.plot.balance import balance, histogram
@@ -121,12 +121,13 @@ def look(data: "Data") -> "dict[str, Figure]":
         data.setup("test" if split == "test" else "fit")
     images, target_N, trained = data.originals()
     skips = data.keeping.on_bad_file == "skip"
-    lines = to_paste(images, trained, scale=data.normalize.scale, skips=skips) if data.graph is None else []
+    is_channels = data.graph is None and not data.header.inputs  # nodes' and categories' numbers have no mean
+    lines = to_paste(images, trained, scale=data.normalize.scale, skips=skips) if is_channels else []
     targets = {split: data.targets(split) for split in data.splits}
     names = data.classes or []
     if data.collection.masks:
         return _look_at_masks(data, lines)
-    table(["class" if names else "", *targets], samples(targets, names))
+    table(["class" if names else "", *targets], samples(targets, names, data.target_names))
     for line in lines:
         print(line)
     if names:
@@ -135,7 +136,13 @@ def look(data: "Data") -> "dict[str, Figure]":
         }
         figures = {"balance": balance(counts, names)}
     else:
-        figures = {"balance": histogram({split: t_N.numpy() for split, t_N in targets.items()}, target=data.axes[1])}
+        several = data.target_names if len(data.target_names) > 1 else []
+        figures = {
+            f"balance_{number}": histogram(
+                {split: t_NK[:, number].numpy() for split, t_NK in targets.items()}, target=name
+            )
+            for number, name in enumerate(several)
+        } or {"balance": histogram({split: t_N.numpy() for split, t_N in targets.items()}, target=data.axes[1])}
     if len(data.shape) != 3:
         return figures
     if names:
@@ -168,15 +175,22 @@ def _look_at_masks(data: "Data", lines: Sequence[str]) -> "dict[str, Figure]":
     }
 
 
-def samples(targets: "Mapping[str, Tensor]", classes: Sequence[str]) -> Iterator[list[str]]:
+def samples(
+    targets: "Mapping[str, Tensor]", classes: Sequence[str], numbers: Sequence[str] = ("target",)
+) -> Iterator[list[str]]:
     """Yield rows with a cell per split: samples of each class and in all; of numbers to predict, also their range."""
     from src.data.look import is_of
 
     for number, name in enumerate(classes):
         yield [name, *(f"{is_of(target_N, number).sum():,}" for target_N in targets.values())]
     yield ["samples", *(f"{len(target_N):,}" for target_N in targets.values())]
-    for name in () if classes else ("min", "mean", "max"):
-        yield [name, *(f"{getattr(target_N, name)():.4g}" if len(target_N) else "" for target_N in targets.values())]
+    for place, called in () if classes else enumerate(numbers):
+        column = {
+            split: target_N.reshape(len(target_N), -1)[:, place] for split, target_N in targets.items() if len(target_N)
+        }
+        for name in ("min", "mean", "max"):
+            values = [f"{getattr(column[split], name)():.4g}" if split in column else "" for split in targets]
+            yield [f"{called} {name}" if len(numbers) > 1 else name, *values]
 
 
 def to_paste(images: "Images", splits: Sequence[str], *, scale: float, skips: bool) -> list[str]:

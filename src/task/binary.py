@@ -16,9 +16,20 @@ METRICS = classes_in(torchmetrics.classification, "Binary")
 
 
 # Scores that compare the classes, or are of one of them alone: without it they have no value.
-BOTH = ("auroc", "eer", "logauc", "matthewscorrcoef", "cohenkappa")
+BOTH = ("balancedaccuracy", "auroc", "eer", "logauc", "matthewscorrcoef", "cohenkappa")
 OF_CLASS = {"averageprecision": 1, "recall": 1, "precision": 1, "f1": 1, "jaccardindex": 1}
 OF_CLASS |= {"specificity": 0, "negativepredictivevalue": 0}
+
+
+class BalancedAccuracy(torchmetrics.classification.BinaryStatScores):
+    """The mean of the recalls of both classes."""
+
+    higher_is_better = True
+
+    def compute(self) -> Tensor:
+        """Return it, in [0, 1]."""
+        true, false, others, missed = (torch.as_tensor(part) for part in (self.tp, self.fp, self.tn, self.fn))
+        return (true / (true + missed) + others / (others + false)) / 2
 
 
 class Binary(Task):
@@ -27,7 +38,9 @@ class Binary(Task):
     form = "classes"
 
     def metric(self, name: str) -> Metric:
-        """Return the binary torchmetrics metric of that name."""
+        """Return the binary torchmetrics metric of that name, or balanced_accuracy."""
+        if word(name) == "balancedaccuracy":
+            return BalancedAccuracy(validate_args=False)
         return metric_class(name, METRICS)(validate_args=False)  # validation reads values on the host
 
     def example(self) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ METRICS = classes_in(torchmetrics.classification, "Multiclass")
 
 # Scores of each class, whose mean is over those that have samples; CONTRASTS also need samples of others.
 CURVES = ("auroc", "averageprecision", "eer", "logauc")
-EACH = (*CURVES, "recall", "specificity", "negativepredictivevalue")
+EACH = (*CURVES, "recall", "balancedaccuracy", "specificity", "negativepredictivevalue")
 CONTRASTS = ("auroc", "eer", "logauc", "specificity", "negativepredictivevalue")
 SEVERAL = (*CONTRASTS, "cohenkappa", "matthewscorrcoef")  # which have no value for one class alone
 
@@ -34,6 +34,7 @@ class Multiclass(Task):
 
     def metric(self, name: str) -> Metric:
         """Return the metric of that name: accuracy over samples, others averaged over classes."""
+        name = "recall" if word(name) == "balancedaccuracy" else name  # whose mean over the classes it is
         options = {"average": "micro"} if name == "accuracy" else {"average": "none"} if word(name) in EACH else {}
         return metric_class(name, METRICS)(num_classes=self.outputs, validate_args=False, **options)
 

@@ -2,8 +2,12 @@
 
 import pytest
 import torch
+from sklearn.metrics import balanced_accuracy_score
 from torch import nn
 
+from src.model.meter import Meter
+from src.task.binary import Binary
+from src.task.multiclass import Multiclass
 from tests import toy
 
 
@@ -37,3 +41,17 @@ def test_the_suggested_metric_name_works():
 def test_a_metric_that_needs_more_than_its_name_is_refused():
     with pytest.raises(ValueError, match=r"model\.metrics names 'fbeta', which cannot be made from its name alone"):
         model("multiclass", "fbeta")
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_balanced_accuracy_is_scikit_learns(classes: int) -> None:
+    draw = torch.Generator().manual_seed(classes)
+    label_N = torch.randint(classes, (60,), generator=draw).clamp(min=0) * (torch.rand(60, generator=draw) < 0.6).long()
+    output = torch.randn(60, classes if classes > 2 else 1, generator=draw)
+    kind, outputs = (Multiclass, classes) if classes > 2 else (Binary, 1)
+    task = kind(outputs=outputs, loss=nn.Identity(), metrics=["balanced_accuracy"])
+    meter = Meter(task)
+    meter.add(torch.tensor(0.0), task.output(output), label_N)
+    said_N = output.argmax(dim=1) if classes > 2 else (output[:, 0] > 0).long()
+    expected = balanced_accuracy_score(label_N, said_N)
+    assert meter.compute()["balanced_accuracy"].item() == pytest.approx(expected, abs=1e-6)
