@@ -13,9 +13,9 @@ from lightning.pytorch.callbacks import LambdaCallback
 
 from src.fit.contract import Scored, offers
 from src.fit.csv_logger import CSV
+from src.fit.generators import random_states, set_random_states
 from src.fit.length import Planned, follow, planned
 from src.fit.metric_states import metric_states, set_metric_states
-from src.fit.replay import random_states, set_random_states
 from src.fit.verified import quick
 from src.run.checkpoint_io import LAST, link
 from src.run.disk import check_disk

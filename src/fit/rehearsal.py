@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 
 from src.fit.contract import Scored, offers, overrides
 from src.fit.first_batch import UNRECORDED
-from src.fit.replay import random_states, set_random_states
+from src.fit.generators import random_states, set_random_states
 
 log = logging.getLogger(__name__)
 

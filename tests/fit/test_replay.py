@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from src.fit.checkpoint import Checkpoint
-from src.fit.replay import Replay, Seeded, Streams, random_states, set_random_states, steady
+from src.fit.generators import Streams, random_states, set_random_states
+from src.fit.replay import Replay, Seeded, steady
 from src.run.checkpoint_io import CheckpointIO, load
 from tests import toy
 
