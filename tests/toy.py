@@ -28,7 +28,9 @@ from src.model.learns import Learns
 from src.model.supervised import Supervised
 from src.task.binary import Binary
 from src.task.multiclass import Multiclass
+from src.task.multilabel import Multilabel
 from src.task.regression import Regression
+from src.task.segmentation import Segmentation
 from src.task.task import Task
 
 IDX_NAMES = {True: ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")}
@@ -120,6 +122,20 @@ def tabular(
     return dataset()(read)(shape=[features], classes=classes, task=task, scale=1.0, **settings)
 
 
+def pictured(task: str, *, train: int = 40, **settings: Any) -> Data:
+    """Return data of grey images of 4 x 6 pixels with three classes a pixel, or labels; `settings` go to Data."""
+
+    def read(*, split: str) -> tuple[Tensor, Tensor]:
+        random = torch.Generator().manual_seed(len(split))
+        mask_NHW = torch.randint(3, (train, 4, 6), generator=random)
+        image_N1HW = (80 * mask_NHW[:, None] + torch.randint(90, (train, 1, 4, 6), generator=random)).to(torch.uint8)
+        if task == "segmentation":
+            return image_N1HW, mask_NHW.masked_fill(torch.rand(train, 4, 6, generator=random) < 0.1, 255)
+        return image_N1HW, torch.stack([(mask_NHW == k).flatten(1).sum(dim=1) > 8 for k in range(3)], dim=1).long()
+
+    return dataset()(read)(shape=(1, 4, 6), classes=["a", "b", "c"], task=task, **settings)
+
+
 def trainer(folder: Path, **settings: Any) -> Trainer:
     """Return a quiet Trainer on the CPU; `settings` replace its arguments."""
     defaults: dict[str, Any] = {"accelerator": "cpu", "devices": 1, "max_epochs": 1, "log_every_n_steps": 1}
@@ -134,6 +150,7 @@ def trainer(folder: Path, **settings: Any) -> Trainer:
 
 
 TASKS: dict[str, type[Task]] = {"binary": Binary, "multiclass": Multiclass, "regression": Regression}
+TASKS |= {"multilabel": Multilabel, "segmentation": Segmentation}
 
 
 def supervised(task: str, net: nn.Module, *, cls: type[Supervised] = Supervised, **settings: Any) -> Supervised:

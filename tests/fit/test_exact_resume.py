@@ -13,14 +13,17 @@ from lightning.pytorch.callbacks import EarlyStopping, EMAWeightAveraging, Learn
 from torch import nn
 
 from src.callback.lookahead import Lookahead
+from src.data.module import Data
 from src.fit.checkpoint import Checkpoint
 from src.fit.csv_logger import CSV
 from src.fit.recorder import Recorder
 from src.model import schedule
+from src.net.unet import UNet
 from src.run.checkpoint_io import CheckpointIO, load
 from src.run.interrupt import Interrupted
 from src.run.record import Record, read
 from src.run.resume import cut_back, newest_checkpoint
+from src.task.segmentation import PixelCrossEntropy
 from tests import toy
 
 EPOCHS = 3  # of 7 batches, the last of which is smaller
@@ -37,6 +40,7 @@ def fit(
     early_stop: bool = False,
     ema: bool = False,
     lookahead: bool = False,
+    task: str = "multiclass",
     **settings: Any,
 ) -> bool:
     """Train in `folder`, on from its last checkpoint; return whether it came to its end.
@@ -64,21 +68,42 @@ def fit(
     callbacks += [Lookahead(every_n_steps=3, decay=0.9)] * lookahead
     defaults = {"max_epochs": EPOCHS, "log_every_n_steps": 2, "plugins": [CheckpointIO()], "logger": CSV(str(folder))}
     torch.manual_seed(99 if checkpoint else 0)  # what is not resumed would be other numbers
-    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
-    model = toy.multiclass(
+    net, loss, data, metrics = SUBJECTS[task]()
+    model = toy.supervised(
+        task,
         net,
         outputs=3,
-        loss=nn.CrossEntropyLoss(),
+        loss=loss,
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=0.02, fused=True),
         scheduler=schedule.onecycle,
-        metrics=["accuracy", "calibration_error"],
+        metrics=metrics,
     )
     trainer = toy.trainer(folder, callbacks=callbacks, **defaults | settings)
     try:
-        trainer.fit(model, toy.tabular(train=48, batch_size=6, val_fraction=0.15), ckpt_path=checkpoint)
+        trainer.fit(model, data, ckpt_path=checkpoint)
     except (CutOff, Interrupted):
         return False
     return True
+
+
+def of_rows() -> tuple[nn.Module, nn.Module, Data, list[str]]:
+    net = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+    data = toy.tabular(train=48, batch_size=6, val_fraction=0.15)
+    return net, nn.CrossEntropyLoss(), data, ["accuracy", "calibration_error"]
+
+
+def of_labels() -> tuple[nn.Module, nn.Module, Data, list[str]]:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(24, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+    data = toy.pictured("multilabel", train=48, batch_size=6, val_fraction=0.15, horizontal_flip=True)
+    return net, nn.BCEWithLogitsLoss(), data, ["f1", "exact_match", "average_precision"]
+
+
+def of_masks() -> tuple[nn.Module, nn.Module, Data, list[str]]:
+    data = toy.pictured("segmentation", train=48, batch_size=6, val_fraction=0.15, horizontal_flip=True, crop_padding=1)
+    return UNet((1, 4, 6), 3, width=2, depth=1), PixelCrossEntropy(), data, ["miou", "dice", "accuracy"]
+
+
+SUBJECTS = {"multiclass": of_rows, "multilabel": of_labels, "segmentation": of_masks}
 
 
 def end(folder: Path) -> tuple[dict[str, Any], str, dict[str, Any]]:
@@ -124,6 +149,8 @@ CASES: dict[str, dict[str, Any]] = {
     "lookahead": {"lookahead": True},
     "clipping": {"gradient_clip_val": 0.1},
     "rare points": {"log_every_n_steps": 5},
+    "labels": {"task": "multilabel", "log_every_n_steps": 5},
+    "masks": {"task": "segmentation", "log_every_n_steps": 5},
 }
 
 
