@@ -46,7 +46,7 @@ def main(cfg: DictConfig) -> None:
             raise ValueError(f"split={cfg.split}: {reason}: {' or '.join(others) or 'there is nothing to score'}")
         unrecorded = {"callbacks": [], "logger": False, "enable_checkpointing": False}
         trainer = build(config["trainer"], **alone(config["trainer"]), **unrecorded)
-        rows = evaluate(model, data, trainer, paths, split=cfg.split)
+        rows = evaluate(model, data, trainer, paths, split=cfg.split, seed=cfg.seed)
     table(list(rows[0]), (list(row.values()) for row in rows))
     place = Path(cfg.out or folder)
     check_writable(place)
@@ -61,16 +61,22 @@ def evaluate(
     paths: Sequence[Path],
     *,
     split: str,
+    seed: int,
 ) -> list[dict[str, Any]]:
-    """Return a row for each checkpoint: its name, epoch and step, the split, and `split/metric` scores."""
+    """Return a row for each checkpoint: its name, epoch and step, the split, and `split/metric` scores.
+
+    What a split draws at random it draws as in the run of that `seed`, whatever was scored before.
+    """
     from src.fit.recorder import scores
+    from src.fit.replay import TEST, VALIDATION, Streams
     from src.run.checkpoint_io import load_weights
 
     run = {"val": trainer.validate, "test": trainer.test}[split]
     rows = []
     for path in paths:
         checkpoint = load_weights(model, path, data=data)
-        run(model, data, verbose=False)
+        with Streams(seed, 0, TEST if split == "test" else VALIDATION + checkpoint["epoch"]):
+            run(model, data, verbose=False)
         where = {
             "checkpoint": path.name,
             "epoch": checkpoint["epoch"],
@@ -78,6 +84,9 @@ def evaluate(
             "split": split,
         }
         found = scores(trainer)
+        batches = trainer.num_test_batches if split == "test" else trainer.num_val_batches
+        if not found and any(batches):
+            raise ValueError(f"split={split}: {type(model).__name__} logs nothing of it: call self.log in its step")
         if not found:
             raise ValueError(f"split={split} has no samples (data.val_fraction=0 leaves none for val): choose another")
         rows.append(where | found)

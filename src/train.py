@@ -84,7 +84,7 @@ def main(cfg: DictConfig) -> float | None:
         with together(trainer, {"config": config, "checkpoint": start, "test": tests, "judged": judged}):
             train(model, data, trainer, record=record, monitor=cfg.monitor, mode=config["mode"], checkpoint=checkpoint)
             if tests and "pruned" not in record.fields:
-                test(model, data, trainer, record=record)
+                test(model, data, trainer, record=record, seed=cfg.seed)
     show(folder)
     if original:
         others = any(not word.startswith(("rerun=", "data_dir=", "tags=")) for word in hydra.overrides.task)
@@ -178,15 +178,18 @@ def test(
     trainer: "lightning.Trainer",
     *,
     record: "Record",
+    seed: int,
 ) -> None:
     """Score the best checkpoint, or the weights as they are where none is kept, on the test split."""
     from src.fit.recorder import scores
+    from src.fit.replay import TEST, Streams
     from src.run.checkpoint_io import load_weights
 
     checkpoint = record.fields["best"]["checkpoint"]
     if checkpoint:
         load_weights(model, record.path.parent / checkpoint, data=data)
-    trainer.test(model, data, verbose=False)
+    with Streams(seed, 0, TEST):
+        trainer.test(model, data, verbose=False)
     record.update(metrics=record.fields["metrics"] | scores(trainer))
 
 

@@ -94,6 +94,7 @@ def train(
     import torch
 
     from src.fit.life import accompany, built
+    from src.fit.replay import TEST, Streams
     from src.run.quiet import quiet
 
     for name in ("lightning.pytorch", "lightning.fabric"):  # as in conf/hydra/job_logging
@@ -106,7 +107,8 @@ def train(
         arrive()
         trainer.fit(model, data, ckpt_path=checkpoint, weights_only=True)
         if test:
-            trainer.test(model, data, verbose=False)
+            with Streams(config["seed"], trainer.global_rank, TEST):
+                trainer.test(model, data, verbose=False)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import torch
 from lightning.pytorch.utilities import CombinedLoader
 from torch.utils.data import IterableDataset
 
-from src.fit.contract import Batched, Stateful, offers
+from src.fit.contract import Batched, Stateful, offers, overrides
 from src.fit.generators import Streams
 from src.fit.leaves import checksum, leaves
 from src.fit.verified import quick
@@ -28,22 +28,24 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SETUP, VALIDATION = 1 << 31, 1 << 30  # in the place of an epoch's number, and added to it
+SETUP, TEST, VALIDATION = 1 << 31, 1 << 29, 1 << 30  # in the place of an epoch's number; the last is added to it
 
 
 def steady(data: lightning.LightningDataModule, *, seed: int) -> lightning.LightningDataModule:
-    """Return `data`, whose `setup` draws the same numbers whenever it is called.
+    """Return `data`, whose `prepare_data` and `setup` draw the same numbers whenever they are called.
 
-    A split that is drawn anew in each `setup` is then one split, in training, test and evaluation.
+    A split that is drawn anew in each `setup` is then one split, in training, test and evaluation; and what is drawn
+    where files are written, once, changes nothing of the run that writes them.
     """
-    given = data.setup
-
-    def setup(stage: str) -> None:
-        with Streams(seed, SETUP):
-            given(stage)
-
-    data.setup = setup  # type: ignore[method-assign]
+    for name in ("prepare_data", "setup"):
+        if overrides(data, lightning.LightningDataModule, name):
+            setattr(data, name, partial(_steadily, getattr(data, name), seed))
     return data
+
+
+def _steadily(given: Callable[..., None], seed: int, *arguments: str, **named: str) -> None:
+    with Streams(seed, SETUP):
+        given(*arguments, **named)
 
 
 class Seeded(CombinedLoader):
@@ -221,7 +223,10 @@ class Replay(lightning.Callback):
             return loaders
         streams = [isinstance(getattr(loader, "dataset", None), IterableDataset) for _, loader in leaves(loaders)]
         if trainer.world_size > 1 and any(streams) and trainer.is_global_zero:
-            log.warning("each of %d processes iterates a whole stream that does not share itself", trainer.world_size)
+            log.warning(
+                "each of %d processes iterates a stream as it is: all of it, where it does not share itself",
+                trainer.world_size,
+            )
         progress: Any = trainer.fit_loop.epoch_progress
         saved, self._saved = self._saved, {}
         self._loader = Seeded(

@@ -231,14 +231,28 @@ def test_a_stream_that_cannot_be_had_again_is_told_and_recorded(tmp_path: Path, 
     assert load(tmp_path / "last.ckpt")["global_step"] == 12
 
 
-def test_setup_draws_the_same_split_whenever_it_is_called() -> None:
-    class Careless(lightning.LightningDataModule):
-        def setup(self, stage: str) -> None:
-            self.order = torch.randperm(50)
+class Careless(lightning.LightningDataModule):
+    """Draws where it writes and where it is set up, from the generators that training draws from."""
 
+    def prepare_data(self) -> None:
+        self.written = torch.randperm(50)
+
+    def setup(self, stage: str) -> None:
+        self.order = torch.randperm(50)
+
+
+def test_setup_draws_the_same_split_whenever_it_is_called() -> None:
     data: Any = steady(Careless(), seed=0)
     data.setup("fit")
     first = data.order
     torch.rand(9)
-    data.setup("test")
+    data.setup(stage="test")
     assert torch.equal(first, data.order)
+
+
+def test_data_that_are_written_once_draw_nothing_of_what_the_run_draws() -> None:
+    data: Any = steady(Careless(), seed=0)
+    before = torch.get_rng_state()
+    data.prepare_data()
+    assert data.written.sort().values.tolist() == list(range(50))
+    assert torch.equal(before, torch.get_rng_state())
