@@ -61,6 +61,6 @@ def test_a_validation_that_draws_its_samples_gets_those_of_the_epoch_again(stran
 
 
 def test_a_module_that_logs_nothing_is_told_so_and_not_of_missing_samples(stranger: Command) -> None:
-    run = stranger("train", "model=silent", "data=iris", *SHORT).run
+    run = stranger("train", "model=silent", "data=flowers", *SHORT).run
     error = stranger("eval", f"run={run}", "split=val").error
     assert error == "error: split=val: Silent logs nothing of it: call self.log in its step"
