@@ -67,8 +67,9 @@ def evaluate(
 
     What a split draws at random it draws as in the run of that `seed`, whatever was scored before.
     """
+    from src.fit.generators import Streams
     from src.fit.recorder import scores
-    from src.fit.replay import TEST, VALIDATION, Streams
+    from src.fit.replay import TEST, VALIDATION
     from src.run.checkpoint_io import load_weights
 
     run = {"val": trainer.validate, "test": trainer.test}[split]

@@ -181,8 +181,9 @@ def test(
     seed: int,
 ) -> None:
     """Score the best checkpoint, or the weights as they are where none is kept, on the test split."""
+    from src.fit.generators import Streams
     from src.fit.recorder import scores
-    from src.fit.replay import TEST, Streams
+    from src.fit.replay import TEST
     from src.run.checkpoint_io import load_weights
 
     checkpoint = record.fields["best"]["checkpoint"]

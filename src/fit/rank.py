@@ -93,8 +93,9 @@ def train(
     import lightning
     import torch
 
+    from src.fit.generators import Streams
     from src.fit.life import accompany, built
-    from src.fit.replay import TEST, Streams
+    from src.fit.replay import TEST
     from src.run.quiet import quiet
 
     for name in ("lightning.pytorch", "lightning.fabric"):  # as in conf/hydra/job_logging

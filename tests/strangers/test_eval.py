@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from src.eval import evaluate
-from src.fit.replay import TEST, Streams
+from src.fit.generators import Streams
+from src.fit.replay import TEST
 from src.run.checkpoint_io import CheckpointIO
 from src.run.record import read
 from tests import toy
