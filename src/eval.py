@@ -102,7 +102,7 @@ def store(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with whole(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns)
-        writer.writeheader()
+        writer.writerow({name: cell(name) for name in columns})
         writer.writerows({name: cell(value) for name, value in row.items()} for row in rows)
 
 
@@ -110,7 +110,7 @@ def _read(path: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        return [{name: text(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        return [{text(name): text(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 if __name__ == "__main__":

@@ -98,6 +98,8 @@ def _check_form(argument: str, left: str | None) -> None:
             f"{argument or repr('')}: this is no key=value: a value with spaces stands in the shell's quotes: "
             f"{shlex.quote(whole)}"
         )
+    if "\x85" in argument:
+        raise ValueError(f"{argument}: YAML, in which it would be recorded, reads U+0085 as a space: take it out")
     if not KEY.fullmatch(key):
         raise ValueError(f"{argument}: unknown key {key!r}: keys are of letters a to z, digits, _ and dots")
 

@@ -50,7 +50,7 @@ class RowFiles:
 
     def _start(self, header: Sequence[str]) -> None:
         self._writer = csv.DictWriter(self._files[1], header)
-        self._writer.writeheader()
+        self._writer.writerow({name: cell(name) for name in header})
 
     def _paths(self) -> list[Path]:
         return [self.path.with_name(f"{self.path.name}.{kind}") for kind in ("jsonl", "csv")]

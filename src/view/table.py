@@ -110,7 +110,7 @@ def comma_separated(rows: Sequence[Row], paths: Sequence[str]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     parts = [f"{name}{part}" for name in names for part in ("", " std", " n")]
-    writer.writerow([*paths, *parts, "n", "seconds", "parameters", "state", "runs"])
+    writer.writerow(map(cell, [*paths, *parts, "n", "seconds", "parameters", "state", "runs"]))
     for row in rows:
         settings = ["" if (value := row.setting(path)) is MISSING else value for path in paths]
         scores = [part for name in names for part in _parts(row.score(name))]

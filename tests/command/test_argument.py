@@ -140,6 +140,7 @@ def test_where_the_grammar_is_needed_the_error_shows_the_quotes(argument: str) -
         (["data.root=my", "photos"], "'data.root=my photos'"),
         (["photos"], "no key=value"),
         ([""], "^'': this is no key=value"),
+        (["tags=[a\x85b]"], "reads U\\+0085 as a space"),
         (["größe=3"], "unknown key"),
     ],
 )

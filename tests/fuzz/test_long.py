@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fuzz import test_trees, test_typed  # noqa: F401  # their claims
+from tests.fuzz import test_events, test_texts, test_trees, test_typed  # noqa: F401  # their claims
 from tests.fuzz.claim import CLAIMS, try_long
 
 

@@ -1,4 +1,4 @@
-"""Whatever is typed is accepted by the check before compute, or refused in one line that names a key."""
+"""Whatever is typed is accepted by the check before compute, or refused in one line; what is accepted trains."""
 
 import re
 import tempfile
@@ -19,8 +19,9 @@ from src.command.preflight import Preflight
 from src.config.allow import resolve
 from src.config.owner import owned
 from src.config.schema import CONF, Train, options, register
+from src.run.record import read
 from src.sweep.plugin import hide_plugins
-from tests.conftest import as_found
+from tests.conftest import as_found, call
 from tests.fuzz.claim import claim
 
 GROUPS = ("model", "data", "optimizer", "scheduler", "trainer", "callback", "logger", "debug", "experiment")
@@ -135,10 +136,41 @@ def check_line(line: str, arguments: list[str]) -> None:
     assert is_no_setting or any(part in line for part in parts), line
 
 
-@claim(examples=18, arguments=st.lists(settings(), min_size=1, max_size=4))
+@claim(examples=10, arguments=st.lists(settings(), min_size=1, max_size=4))
 def test_any_arguments_are_accepted_or_refused_in_one_line(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         line = refusal(arguments, Path(name))
         assert not list(Path(name).iterdir())
     if line is not None:
         check_line(line, arguments)
+
+
+FAST = ("model=softmax_regression", "debug=fast")
+OPTIONS = {"optimizer": ("adam", "sgd", "adamw"), "scheduler": ("cosine", "step", "warmup", "plateau", "none")}
+OPTIONS |= {"data": ("digits",), "trainer": ("auto",), "model": ("softmax_regression",)}
+ELSEWHERE = re.compile(r"devices|nodes|accelerator|strategy|profiler|dir$|workers|fast_dev|time|epochs|steps|plugins")
+
+
+@st.composite
+def plausible(draw: st.DrawFn) -> list[str]:
+    """Options that go together, and some of their keys, with values that fit more often than not."""
+    group = draw(st.sampled_from(sorted(OPTIONS)))
+    option = draw(st.sampled_from(OPTIONS[group]))
+    found = {key: hint for key, hint in keys(group, option).items() if not ELSEWHERE.search(key)}
+    chosen = draw(st.lists(st.sampled_from(sorted(found.items(), key=str)), min_size=1, max_size=2, unique=True))
+    numbers = st.sampled_from(("0", "1", "2", "0.5", "1e-9", "null", "true", "false"))
+    return [f"{group}={option}", *(f"{key}={draw(st.one_of(numbers, numbers, values(hint)))}" for key, hint in chosen)]
+
+
+@claim(examples=1, arguments=plausible())
+def test_what_is_accepted_trains_and_is_recorded_as_it_was_typed(arguments: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        assume(refusal([*FAST, *arguments], Path(name)) is None)
+        ended = call("train", Path(name), *FAST, *arguments)
+        assert "Traceback" not in ended.err
+        record = read(ended.run)
+        assert record["state"] == ("failed" if ended.code else "done"), ended.err
+        assert not [*Path(name).rglob("*.part")]
+        if ended.code:
+            check_line(ended.err.splitlines()[-1], arguments)
+        assert record["overrides"] == typed([*FAST, *arguments])

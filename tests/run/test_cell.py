@@ -9,6 +9,9 @@ from src.eval import store
 from src.run.cell import cell, text
 from src.run.prediction_table import Table, read
 from src.run.row_files import RowFiles
+from src.view.average import Row
+from src.view.gather import Run
+from src.view.table import comma_separated
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-x.jpg", "@SUM(A1)", "\tx", "'quoted", "plain", "", "-", "a=b"]
 
@@ -44,3 +47,17 @@ def test_the_rows_of_predict_and_eval_hold_no_formula(tmp_path: Path) -> None:
         rows = list(csv.reader((tmp_path / name).read_text().splitlines()))
         assert len(rows) == 2
         assert rows[1][0].startswith("'=")
+
+
+def test_no_header_holds_a_formula_and_rows_are_found_under_it_again(tmp_path: Path) -> None:
+    with RowFiles(tmp_path / "said", ["=path", "label"]) as files:
+        files.add({"=path": "x.png", "label": "y"})
+    for split in ("val", "test", "test"):  # read again and stored again
+        store(tmp_path / "eval.csv", [{"checkpoint": "c.ckpt", "split": split, "-loss": 1.0, "@acc": 0.5}])
+    run = Run(Path("none"), "x", "failed", settings={"=1+1": 1}, scores={"+loss": 1.0}, monitor=("", "min"))
+    (tmp_path / "table.csv").write_text(comma_separated([Row([run], [run])], ["=1+1"]))
+    for name, rows in (("said.csv", 2), ("eval.csv", 3), ("table.csv", 2)):
+        header, *body = csv.reader((tmp_path / name).read_text().splitlines())
+        assert len(body) + 1 == rows
+        assert {len(row) for row in body} == {len(header)}
+        assert not [value for value in header if value.startswith(("=", "+", "-", "@"))], header
