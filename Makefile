@@ -22,7 +22,7 @@ check: .venv/ready  ## style, types and which room imports which
 bench: .venv/ready  ## speed and memory, as ratios against a bare PyTorch loop
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-soak: .venv/ready  ## the longest tests, and runs killed at random moments and resumed; ARGS="kill --kills 200"
+soak: .venv/ready  ## the longest tests, an hour of fuzzing (FUZZ_SECONDS=600), and runs killed at random moments and resumed; ARGS="kill --kills 200"
 	$(BIN)/python -m pytest -n auto -m soak
 	$(BIN)/python -m tests.soak $(ARGS)
 

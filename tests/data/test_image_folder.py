@@ -283,10 +283,3 @@ def test_a_class_without_images_in_a_later_split_is_said_before_training(tmp_pat
     assert len(image_folder.read(str(tmp_path), labels=LABELS, official=["train"], split="train")[0])  # not asked for
     rest = {"val": "test", "test": "val"}[part]
     assert len(read(tmp_path, split=rest)[0]) == 6  # what is there can be scored
-
-
-@pytest.mark.parametrize("name", ["grey.webp", "grey.jpg"])
-def test_a_webp_in_grey_is_read_without_a_warning_of_torchvision(tmp_path, capfd, name):
-    Image.fromarray(np.asarray(RAMP)).convert("RGB").save(tmp_path / name, "WEBP", lossless=True)
-    assert torch.equal(decoded(tmp_path / name, channels=1)[0], torch.from_numpy(np.asarray(RAMP).copy()))
-    assert capfd.readouterr().err == ""

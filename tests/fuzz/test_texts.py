@@ -105,7 +105,7 @@ def check_cells(file: str) -> list[list[str]]:
     return rows
 
 
-@claim(examples=40, path=ANY, name=ANY, other=ANY)
+@claim(examples=15, path=ANY, name=ANY, other=ANY)
 def test_rows_of_samples_come_back_as_they_were(path: str, name: str, other: str) -> None:
     assume(name != other)
     with tempfile.TemporaryDirectory() as folder:
@@ -162,7 +162,7 @@ def unescaped(latex: str) -> str:
     return re.sub(r"\\([&%$#_{}])", r"\1", found).replace("\0", "\\")
 
 
-@claim(examples=30, name=OF_A_DISK, value=OF_A_DISK, key=OF_A_DISK)
+@claim(examples=15, name=OF_A_DISK, value=OF_A_DISK, key=OF_A_DISK)
 def test_a_report_shows_every_text_as_it_is(name: str, value: str, key: str) -> None:
     name, value, key = printable(name), printable(value), printable(key) or "key"
     assume(not set("±—") & set(name + value + key))  # which LaTeX gets as signs
@@ -195,7 +195,7 @@ def test_a_report_shows_every_text_as_it_is(name: str, value: str, key: str) -> 
     assert [part for part, _ in data["rows"][0]["cells"]] == shown[1]
 
 
-@claim(examples=40, words=st.lists(OF_A_DISK, min_size=1, max_size=3))
+@claim(examples=15, words=st.lists(OF_A_DISK, min_size=1, max_size=3))
 def test_what_is_typed_is_printed_recorded_and_read_as_it_was(words: list[str]) -> None:
     assert shlex.split(command_line(["src/train.py", *words]))[3:] == words
     for word in words:
@@ -213,7 +213,7 @@ def test_what_is_typed_is_printed_recorded_and_read_as_it_was(words: list[str]) 
             assert back.tags[0] == word
 
 
-@claim(examples=30, words=st.lists(st.tuples(OF_A_DISK, OF_A_DISK), min_size=1, max_size=3))
+@claim(examples=15, words=st.lists(st.tuples(OF_A_DISK, OF_A_DISK), min_size=1, max_size=3))
 def test_tensorboard_shows_what_was_typed(words: list[tuple[str, str]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         overrides = [f"data.x{number}{key}={value}" for number, (key, value) in enumerate(words)]
