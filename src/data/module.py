@@ -153,7 +153,13 @@ class Data(lightning.LightningDataModule):
             raise ValueError("data.mixup and data.cutmix are not for masks: set both to 0")
         return Batches(
             self._fetch(images, target_N),
-            Order(rows_N, seed=loading.seed, shuffle=loading.shuffle, passes=loading.passes),
+            Order(
+                rows_N,
+                seed=loading.seed,
+                shuffle=loading.shuffle,
+                passes=loading.passes,
+                class_N=self._classes(target_N[rows_N]) if trains and loading.sampler else None,
+            ),
             batch_size=loading.batch_size,
             drop_last=loading.drop_last,
             normalize=self.normalize,
@@ -163,6 +169,15 @@ class Data(lightning.LightningDataModule):
             shard=None if whole else self._shard(),
             masks=masks,
         )
+
+    def _classes(self, target_N: Tensor) -> Tensor:
+        """Return the class of each sample; raises ValueError where samples are not of one class each."""
+        if target_N.ndim > 1 or not self.classes or self.collection.masks:
+            raise ValueError(
+                f"data.sampler={self.loading.sampler}, but with data.task={self.task} a sample is not of one class: "
+                "leave it out, or weigh the loss, model.class_weights=balanced"
+            )
+        return target_N
 
     def _fetch(self, images: Images, target_N: Tensor) -> Fetch:
         if not self.keeping.in_memory or not isinstance(images, Tensor):

@@ -13,6 +13,7 @@ def check_choices(**given: object) -> None:
         "on_bad_file": ("stop", "skip"),
         "cache": (True, False),
         "task": tuple(tasks()),
+        "sampler": (None, "balanced"),
         "horizontal_flip": (True, False, "alternating"),
         "padding_mode": ("constant", "reflect"),
         "unit": (None, *UNITS),

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from src.data.load.batches import Batches, Order, from_memory, from_workers
+from src.data.load.shard import Shard
 from src.data.transform.normalize import Normalize
 from src.data.transform.prepare import Augment
 from tests import toy
@@ -185,3 +186,65 @@ def test_lightning_tells_the_loader_its_epoch(tmp_path):
     for epoch in range(3):
         expected = [y for _, y_B in batches(seed=5, epoch=epoch) for y in y_B.tolist()]
         assert module.seen[epoch] == expected
+
+
+RARE_N = torch.tensor([0] * 50 + [1] * 8 + [2] * 2)
+
+
+@pytest.mark.parametrize("passes", [1, 3])
+@pytest.mark.parametrize("samples", [60, 59])
+def test_a_balanced_epoch_has_as_many_of_each_class_and_as_many_samples(passes: int, samples: int) -> None:
+    indices_N, class_N = torch.arange(100, 100 + samples), RARE_N[:samples]
+    order = Order(indices_N, seed=3, shuffle=True, passes=passes, class_N=class_N)
+    for epoch in range(3):
+        order.set_epoch(epoch)
+        drawn_N = order()
+        assert len(drawn_N) == len(order) == passes * samples
+        for drawn_M in drawn_N.split(samples):
+            counts = class_N[drawn_M - 100].bincount(minlength=3)
+            assert counts.max() - counts.min() <= 1
+            times = (drawn_M - 100).bincount(minlength=samples)
+            for k in range(3):  # no sample of a class comes again before all others of it
+                assert times[class_N == k].max() - times[class_N == k].min() <= 1
+
+
+def test_a_balanced_order_is_a_function_of_seed_and_epoch_alone() -> None:
+    def drawn(seed: int, epoch: int) -> list[int]:
+        order = Order(torch.arange(60), seed=seed, shuffle=True, class_N=RARE_N)
+        order.set_epoch(epoch)
+        return order().tolist()
+
+    assert drawn(0, 1) == drawn(0, 1)
+    assert len({tuple(drawn(seed, epoch)) for seed in (0, 1) for epoch in (0, 1)}) == 4
+
+
+def test_a_class_that_is_not_there_takes_no_share() -> None:
+    order = Order(torch.arange(60), seed=0, shuffle=True, class_N=2 * RARE_N)
+    assert (2 * RARE_N)[order()].bincount().tolist() == [20, 0, 20, 0, 20]
+
+
+def test_parts_of_a_balanced_batch_are_together_the_batch_of_one_process() -> None:
+    data = toy.tabular(train=40, batch_size=6, val_fraction=0.2, sampler="balanced")
+    data.setup("fit")
+    whole = [x_B for x_B, _ in data.train_dataloader()]
+    rows_N = data.collection["train"][2]
+    loaders = [data.train_dataloader() for _ in range(2)]
+    for rank, loader in enumerate(loaders):
+        loader.shard = Shard(rank, 2)
+    for x_B, *parts in zip(whole, *loaders, strict=True):
+        assert torch.equal(x_B, torch.cat([part_B for part_B, _ in parts]))
+    assert sum(loader.count(number) for loader in loaders for number in range(len(loader))) == len(rows_N)
+
+
+@pytest.mark.parametrize("task", ["multilabel", "segmentation"])
+def test_what_is_not_of_one_class_is_not_balanced(task: str) -> None:
+    data = toy.pictured(task, sampler="balanced")
+    data.setup("fit")
+    with pytest.raises(ValueError, match=f"data.sampler=balanced, but with data.task={task}"):
+        data.train_dataloader()
+    for settings, words in (
+        ({"sampler": "even"}, "sampler=even: choose from none, balanced"),
+        ({"shuffle": False}, "shuffle=true"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            toy.pictured(task, **{"sampler": "balanced"} | settings)

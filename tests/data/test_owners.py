@@ -52,7 +52,15 @@ SETTINGS = {  # by owner, with their defaults, on which recorded runs rely
         "mixup": 0.0,
         "cutmix": 0.0,
     },
-    "loading": {"batch_size": 100, "workers": 2, "drop_last": False, "shuffle": True, "passes": 1, "seed": 0},
+    "loading": {
+        "batch_size": 100,
+        "workers": 2,
+        "drop_last": False,
+        "shuffle": True,
+        "passes": 1,
+        "seed": 0,
+        "sampler": None,
+    },
 }
 KEYS = [key for settings in SETTINGS.values() for key in settings]
 FACTS = {"shape": [1, 16, 16], "classes": ["0", "1"], "task": "binary"}

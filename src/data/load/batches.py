@@ -25,13 +25,17 @@ Fetch = Callable[[Sequence[Tensor]], Iterator[Batch]]
 
 
 class Order:
-    """The samples of each epoch: `indices_N` shuffled by (seed, epoch), or as they are."""
+    """The samples of each epoch: `indices_N` shuffled by (seed, epoch), or as they are.
 
-    def __init__(self, indices_N: Tensor, *, seed: int, shuffle: bool, passes: int = 1):
+    With `class_N` a shuffled epoch has as many of each class that there is.
+    """
+
+    def __init__(self, indices_N: Tensor, *, seed: int, shuffle: bool, passes: int = 1, class_N: Tensor | None = None):
         self.indices_N = indices_N
         self.seed = seed
         self.shuffle = shuffle
         self.passes = passes
+        self.class_N = class_N
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -46,8 +50,22 @@ class Order:
         if not self.shuffle:
             return self.indices_N.repeat(self.passes)
         random = generator(self.seed, ORDER, self.epoch)
-        orders = [self.indices_N[torch.randperm(len(self.indices_N), generator=random)] for _ in range(self.passes)]
-        return torch.cat(orders)
+        return torch.cat([self.indices_N[self._drawn(random)] for _ in range(self.passes)])
+
+    def _drawn(self, random: torch.Generator) -> Tensor:
+        """Return the positions of as many samples as there are, in random order."""
+        if self.class_N is None:
+            return torch.randperm(len(self.indices_N), generator=random)
+        samples, classes = len(self.indices_N), self.class_N.unique()
+        share_K = torch.full((len(classes),), samples // len(classes))
+        share_K[torch.randperm(len(classes), generator=random)[: samples % len(classes)]] += 1
+        found = []
+        for number, share in zip(classes, share_K.tolist(), strict=True):
+            position_M = (self.class_N == number).nonzero().squeeze(1)
+            rounds = math.ceil(share / len(position_M))  # each sample of a class once before any comes again
+            each = [position_M[torch.randperm(len(position_M), generator=random)] for _ in range(rounds)]
+            found.append(torch.cat(each)[:share] if each else position_M[:0])
+        return torch.cat(found)[torch.randperm(samples, generator=random)]
 
 
 class Batches:
