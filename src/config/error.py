@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shlex
 import sysconfig
 import traceback
 from difflib import get_close_matches
@@ -79,6 +80,10 @@ def _missing_option(text: str) -> str:
 
 def _composition(error: Exception) -> str:
     cause = error.__cause__ or error
+    if several := re.search(r"Ambiguous value for argument '((.+?)=(.*))'", str(error)):
+        whole, key, values = several.groups()
+        listed = shlex.quote(f"{key}=[{values}]")
+        return f"{whole}: several values are several runs, with -m; a list of them is {listed}"
     key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
     first, *rest = (str(error) or "the groups cannot be composed").splitlines()
     override = re.search(r"(?:Could not override '|Error merging override )(.+)", first)

@@ -12,6 +12,7 @@ from src.config.allow import check_name, resolve
 from src.config.build import FACTS
 from src.config.direction import directed
 from src.config.schema import CONF
+from src.config.signature import as_text, check_type, meant_as_text
 
 RUN = {"model", "data", "trainer"}  # the groups that make a config a run's
 OF_MODEL = {"optimizer": "scale_lr", "scheduler": "interval"}  # it knows the processes, and takes the steps
@@ -103,7 +104,8 @@ def fill(config: DictConfig) -> bool:
     """Set what is null in `data` and what the data themselves tell, such as a folder's class names.
 
     What they tell only of some data, such as the classes of a target that has some, is set beside what `tells` names.
-    Return whether anything was. Raises ValueError or OSError where the data cannot tell.
+    Numbers that name columns or classes become the texts that they are. Return whether anything was null. Raises
+    ValueError or OSError where the data cannot tell.
     """
     target = config.data.get("_target_")
     if target is None:
@@ -112,9 +114,16 @@ def fill(config: DictConfig) -> bool:
     data: Any = resolve(target)
     tells = getattr(data, "tells", ())  # a LightningDataModule from elsewhere tells nothing
     blank = [key for key in tells if config.data.get(key) is None]
+    for key, value in plain(config.data).items():
+        if meant_as_text(key, value, data):
+            OmegaConf.update(config, f"data.{key}", as_text(value))
     if not blank:
         return False
-    found = data.facts(**plain(config.data))
+    given = plain(config.data)
+    for key, value in given.items():
+        if key != "_target_" and key not in blank:
+            check_type("data", key, value, data)
+    found = data.facts(**given)
     more = [key for key, value in found.items() if key not in tells and value is not None]
     for key in (*blank, *(key for key in more if config.data.get(key) is None)):
         _check_text(key, found[key])

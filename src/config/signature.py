@@ -1,11 +1,14 @@
 """Whether a config node fits the call it describes: argument names, missing arguments, plain types."""
 
 import inspect
+import shlex
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from difflib import get_close_matches
 from typing import Any
+
+from src.config.literal import in_quotes
 
 PLAIN = (bool, int, float, str, type(None))
 LISTS = (list, tuple, Sequence, Iterable)
@@ -37,10 +40,34 @@ def check_call(
             if missing[0] in ("params", "optimizer"):  # which there are only when a run begins
                 cure = f"set {path}._partial_=true, or write _partial_: true in its YAML"
             raise ValueError(f"{path}: {title} needs {', '.join(missing)}: {cure}")
-    hints = _hints(target)
     for key, value in given.items():
-        if key in hints and not fits(value, hints[key]):
-            raise ValueError(f"{path}.{key}={value!r}: {title} expects {_words(hints[key])}")
+        check_type(path, key, value, target)
+
+
+def check_type(path: str, key: str, value: Any, target: Callable[..., Any]) -> None:
+    """Raise ValueError where `target` takes no such value for its argument `key`, as far as that can be judged."""
+    hint = _hints(target).get(key, Any)
+    if fits(value, hint):
+        return
+    text = as_text(value)
+    is_cured = text != value and fits(text, hint)
+    quoted = in_quotes(text) if isinstance(text, str) else f"[{','.join(map(in_quotes, text))}]" if is_cured else ""
+    cure = f": as text it is {shlex.quote(f'{path}.{key}={quoted}')}" if is_cured else ""
+    title = f"{target.__module__}.{target.__qualname__}"
+    raise ValueError(f"{path}.{key}={value!r}: {title} expects {_words(hint)}{cure}")
+
+
+def meant_as_text(key: str, value: Any, target: Callable[..., Any]) -> bool:
+    """Whether `target` takes a number, or a list with some, as text alone, such as a column that is called 2024."""
+    hint = _hints(target).get(key, Any)
+    return not fits(value, hint) and as_text(value) != value and fits(as_text(value), hint)
+
+
+def as_text(value: Any) -> Any:
+    """Return a number as text, a list with its numbers as texts, and anything else as it is."""
+    if isinstance(value, list):
+        return [as_text(part) for part in value]
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
 def fits(value: Any, hint: Any) -> bool:

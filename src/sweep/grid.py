@@ -42,6 +42,11 @@ def jobs(hydra: DictConfig) -> list[list[str]]:
     choices: dict[str, list[str]] = {}
     for override in overrides:
         sweeps = override.is_sweep_override()
+        if sweeps and override.is_interval_sweep():
+            raise ValueError(
+                f"{override.input_line}: a sweep runs single values, choice(1,2) or range(1,4): draw from an interval "
+                "with search=random"
+            )
         values = override.sweep_string_iterator() if sweeps else [override.get_value_element_as_str()]
         key = override.get_key_element()
         choices[key] = [f"{key}={value}" for value in values]

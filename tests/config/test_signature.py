@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 from torch import Tensor, nn
 
-from src.config.signature import check_call, fits
+from src.config.signature import as_text, check_call, check_type, fits, meant_as_text
 
 FITS: list[tuple[Any, Any]] = [
     (1, int),
@@ -95,3 +95,30 @@ def test_a_call_that_can_work_passes() -> None:
     check_call("a", {"_target_": "t", "first": 1, "second": "y"}, takes, elsewhere=nothing)
     check_call("a", {"_target_": "t", "first": 1, "anything": []}, takes_any, elsewhere=nothing)
     check_call("a", {"_target_": "t", "_partial_": True}, takes, elsewhere=nothing)  # the rest comes with the call
+
+
+def names(column: str | Sequence[str], classes: list[str] | None = None, count: int = 0) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "text"),
+    [
+        ("column", 2024, "2024"),
+        ("column", [2024, "a"], ["2024", "a"]),
+        ("classes", [3, 0.5], ["3", "0.5"]),
+        *((key, value, None) for key, value in (("column", "a"), ("count", 3), ("classes", None), ("column", True))),
+        *((key, value, None) for key, value in (("classes", 3), ("other", 3), ("column", [True]), ("count", "x"))),
+    ],
+)
+def test_a_number_is_meant_as_text_where_text_alone_is_taken(key: str, value: Any, text: Any) -> None:
+    assert meant_as_text(key, value, names) is (text is not None)
+    assert text is None or as_text(value) == text
+
+
+def test_a_value_that_would_do_as_text_is_shown_as_one_types_it() -> None:
+    with pytest.raises(ValueError, match=r"""expects str or .*: as text it is 'a.column="7"'$"""):
+        check_type("a", "column", 7, names)
+    with pytest.raises(ValueError, match=r": as text it is 'a\.classes=\[\"7\",\"x\"\]'$"):
+        check_type("a", "classes", [7, "x"], names)
+    with pytest.raises(ValueError, match=r"expects int$"):
+        check_type("a", "count", "x", names)

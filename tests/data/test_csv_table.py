@@ -260,3 +260,10 @@ def test_a_file_that_is_not_there_suggests_one(tmp_path: Path) -> None:
     write(tmp_path / "iris.csv", animals())
     with pytest.raises(FileNotFoundError, match=r"did you mean .*iris\.csv"):
         sheet(str(tmp_path / "irs.csv"))
+
+
+def test_a_column_that_is_called_like_a_number_needs_no_quotes(tmp_path: Path) -> None:
+    rows = "".join(f"{n % 7},{n},{n * n}\n" for n in range(60))
+    path = write(tmp_path / "years.csv", f"2024,2025,0.5\n{rows}")
+    told = filled(path, target=2024, inputs=[2025], drop=[0.5]).data
+    assert (told.target, told.inputs, told.drop, told.task) == ("2024", ["2025"], ["0.5"], "multiclass")
