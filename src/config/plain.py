@@ -121,7 +121,7 @@ def fill(config: DictConfig) -> bool:
         return False
     given = plain(config.data)
     for key, value in given.items():
-        if key != "_target_" and key not in blank:
+        if key != "_target_" and None not in (value if isinstance(value, list) else [value]):  # not told yet
             check_type("data", key, value, data)
     found = data.facts(**given)
     more = [key for key, value in found.items() if key not in tells and value is not None]
