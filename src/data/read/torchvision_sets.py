@@ -150,8 +150,8 @@ def torchvision_set(
 def _source(name: str) -> Source:
     if name not in SOURCES:
         near = get_close_matches(name.lower(), [known.lower() for known in SOURCES], n=1)
-        hint = next((f"did you mean {known}?" for known in SOURCES if [known.lower()] == near), "")
-        raise ValueError(f"data.name={name}: {hint or f'choose from {chr(44).join(SOURCES)}'}")
+        hint = next((f"did you mean {known}? " for known in SOURCES if [known.lower()] == near), "")
+        raise ValueError(f"data.name={name}: {hint}choose from {', '.join(SOURCES)}")
     return SOURCES[name]
 
 
