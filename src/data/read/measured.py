@@ -49,14 +49,13 @@ def _training(read: Arrays, meaning: Meaning, settings: Mapping[str, Any]) -> Te
     """Return which rows a run trains on."""
     takes = inspect.signature(Splitting).parameters
     splitting = Splitting(**{name: value for name, value in settings.items() if name in takes and value is not None})
-    names = read.split_N or ["train"] * len(read.target_N)
-    split_N = {split: torch.tensor([name == split for name in names]) for split in set(names)}
-    is_chosen_N = torch.ones(len(names), dtype=torch.bool)
+    is_chosen_N = torch.ones(len(read.target_N), dtype=torch.bool)
+    is_train_N = torch.tensor([name == "train" for name in read.split_N]) if read.split_N else is_chosen_N
     class_N, classes = read.target_N, list(settings.get("classes") or meaning.labels or ())
     if meaning.labels is not None:
         class_N, rows = choose(read.target_N, class_numbers(classes, list(meaning.labels)))
-        is_chosen_N = torch.zeros(len(names), dtype=torch.bool).index_fill(0, rows, True)
-    source_M = (split_N["train"] & is_chosen_N).nonzero().squeeze(1)
+        is_chosen_N = torch.zeros_like(is_chosen_N).index_fill(0, rows, True)
+    source_M = (is_train_N & is_chosen_N).nonzero().squeeze(1)
     class_M = class_N[source_M] if meaning.labels is not None else None
     group_M = None if read.group_N is None else read.group_N[source_M]
     rows_N = source_M[splitting.parts("train", len(source_M), class_N=class_M, group_N=group_M)["train"]]
