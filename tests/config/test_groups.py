@@ -16,9 +16,10 @@ from PIL import Image
 from src.command.check import check
 from src.command.preflight import job
 from src.config.build import build
-from src.config.plain import plain
+from src.config.plain import fill, plain
 from src.config.schema import CONF, register
 from tests.conftest import Command, as_found
+from tests.data.test_csv_table import animals, write
 from tests.toy import accept_cifar10, cifar10_files, mnist_files, wordnet_files
 
 TRACKERS = ("wandb", "mlflow")
@@ -90,6 +91,7 @@ def test_data_build_and_read_nothing_before_they_are_set_up(option: str, tmp_pat
     config = composed(tmp_path, f"data={option}", f"data_dir={tmp_path / 'nothing'}")
     if OmegaConf.missing_keys(config.data):  # which asks a folder or a file what it is
         pytest.skip("what nobody but the user knows is looked at before it is built")
+    fill(config)  # what scikit-learn brings along is no file of theirs
     data = build(plain(config.data))
     assert list(data.shape) == list(config.data.shape)
     assert not (tmp_path / "nothing").exists()
@@ -198,6 +200,8 @@ def test_a_model_trains_on_a_dataset_or_says_what_cures_it_and_then_does(
     wanted = [f"model={model}", f"data={data}", f"data_dir={tmp_path / 'toy'}", "data.batch_size=4", "debug=fast"]
     if data == "image_csv":
         wanted += named_photos(tmp_path / "toy")
+    elif data == "csv":
+        wanted += [f"data.file={write(tmp_path / 'animals.csv', animals())}", "data.target=kind"]
     elif data == "masks":
         wanted.append(f"data.root={masked_photos(tmp_path / 'toy')}")
     elif data in ASKED:
