@@ -19,6 +19,14 @@ OURS = Path(__file__).parents[1]
 # What torch says where its workers find no room for a batch; a Bus error is the same, met later.
 SHARED = re.compile(r"shared memory|/dev/shm|/torch_\d+_|signal: Bus error|<torch_\S+> in read-write mode")
 
+# What Lightning and torch say whose cure is a key of ours.
+CURES = {
+    "can't inject a (distributed) sampler": "trainer.use_distributed_sampler=true: the batch_sampler of the data's "
+    "loader is no subclass of torch's BatchSampler, which each process could have its part of: derive it from that, or "
+    "set trainer.use_distributed_sampler=false and let it share the samples itself",
+    "parameters that were not used in producing the loss": "trainer.strategy.find_unused_parameters=false: a training "
+    "step uses some of the model's parameters only: set trainer.strategy.find_unused_parameters=true",
+}
 
 # Control characters, and what turns the order of letters: a terminal would obey those of a file's name.
 OBEYED = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
@@ -40,6 +48,8 @@ def _lines(error: Exception) -> str:
     text = str(error)
     if SHARED.search(text) and not isinstance(error, ValueError):
         return f"the workers' shared memory (/dev/shm) is full: set data.workers=0, or make it larger: {_first(text)}"
+    if cure := next((cure for words, cure in CURES.items() if words in text), None):
+        return cure
     if (
         isinstance(error, OSError) and error.errno == errno.ENOSPC and "run=" not in text
     ):  # often not even a file's name

@@ -3,6 +3,7 @@
 Import it through `src.fit.verified`, which has it only for the versions of Lightning that it was verified for.
 """
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -16,6 +17,7 @@ from lightning.pytorch.loops.training_epoch_loop import _TrainingEpochLoop
 from lightning.pytorch.plugins import MixedPrecision, Precision
 from lightning.pytorch.profilers import PassThroughProfiler, Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from lightning.pytorch.trainer.connectors.logger_connector import result as results
 from lightning.pytorch.trainer.connectors.logger_connector.result import _Metadata, _ResultMetric, _Sync
 from lightning.pytorch.utilities import CombinedLoader
 from torch import Tensor
@@ -243,6 +245,16 @@ def _nothing(action_name: str) -> Any:
 
 def _is_idle(owner: object, base: type, hook: str) -> bool:
     return hook not in vars(owner) and getattr(type(owner), hook) is getattr(base, hook)
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """Let Lightning warn of nothing in the block, and of the same things afterwards, which it says once a process."""
+    said = set(results.warning_cache)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+    results.warning_cache.intersection_update(said)
 
 
 def after_each_epoch(trainer: lightning.Trainer, act: Callable[[], None]) -> None:

@@ -27,6 +27,7 @@ class Recorder(lightning.Callback):
         self._calls = 0  # of this epoch, before this start of the run
         self._is_counted = True
         self._is_resumed = False
+        self._padded: set[str] = set()  # the splits whose samples were said to be scored twice
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record the number of parameters, and what the data is."""
@@ -40,12 +41,7 @@ class Recorder(lightning.Callback):
     def on_test_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Record what the test data is; say how often some of it is scored."""
         self._fingerprint(trainer)
-        if trainer.is_global_zero and (twice := padded(trainer.test_dataloaders)):
-            log.warning(
-                "test: %d samples are scored twice, so that %d processes have as many each: src.eval scores each once",
-                twice,
-                trainer.world_size,
-            )
+        self._say_padded("test", trainer.test_dataloaders, trainer)
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Start the clock, in the midst of an epoch where the run is resumed there; say how the work is shared."""
@@ -80,6 +76,7 @@ class Recorder(lightning.Callback):
         """Stop the clock: the speed is that of training."""
         if trainer.sanity_checking:  # before the clock first starts
             return
+        self._say_padded("val", trainer.val_dataloaders, trainer)
         self.seconds += time.monotonic() - self._resumed_s
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -104,6 +101,17 @@ class Recorder(lightning.Callback):
         """Say whether training had begun: where it had not, a resumed run stays as it was."""
         self.record.has_stepped = self._first_step is not None and trainer.global_step > self._first_step
 
+    def _say_padded(self, split: str, loaders: Any, trainer: lightning.Trainer) -> None:
+        if split in self._padded or not trainer.is_global_zero or not (twice := padded(loaders)):
+            return
+        self._padded.add(split)
+        log.warning(
+            "%s: %d samples are scored twice, so that %d processes have as many each: src.eval scores each once",
+            split,
+            twice,
+            trainer.world_size,
+        )
+
     def _fingerprint(self, trainer: lightning.Trainer) -> None:
         data = trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it without declaring it
         if offers(data, Fingerprinted) and trainer.is_global_zero:
@@ -119,9 +127,14 @@ class Recorder(lightning.Callback):
 
 def padded(loaders: Any) -> int:
     """Return how many samples of loaders Lightning's distributed samplers add, to give each process as many."""
-    samplers: list[Any] = [getattr(loader, "sampler", None) for _, loader in leaves(loaders)]
-    shared = [sampler for sampler in samplers if isinstance(sampler, DistributedSampler)]
-    return sum(sampler.total_size - len(sampler.dataset) for sampler in shared)  # type: ignore[arg-type, misc]
+    return sum(sampler.total_size - len(sampler.dataset) for sampler in _shared(loaders))
+
+
+def _shared(loaders: Any) -> list[Any]:
+    """Return the samplers among those of loaders that give each process its part."""
+    owners = [(loader, getattr(loader, "batch_sampler", None)) for _, loader in leaves(loaders)]
+    samplers = [getattr(loader, "sampler", None) or getattr(batches, "sampler", None) for loader, batches in owners]
+    return [sampler for sampler in samplers if isinstance(sampler, DistributedSampler)]
 
 
 def sharing(trainer: lightning.Trainer, module: lightning.LightningModule) -> dict[str, Any]:
@@ -130,6 +143,8 @@ def sharing(trainer: lightning.Trainer, module: lightning.LightningModule) -> di
     ranks, rate = trainer.world_size, next((optimizer.defaults.get("lr") for optimizer in trainer.optimizers), None)
     found: dict[str, Any] = {"number": ranks, "lr_factor": lr_factor(scale_lr, ranks)}
     batches = "each has its part of the samples, in batches of the loader's own size"
+    if not _shared(loader):
+        batches = "each iterates the loader as it is: all of the samples, where it does not share them itself"
     if offers(loader, Batched):
         found["effective_batch"] = loader.batch_size * trainer.accumulate_grad_batches
         part = loader.batch_size // ranks

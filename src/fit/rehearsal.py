@@ -4,15 +4,20 @@ import copy
 import logging
 import re
 from collections.abc import Collection
+from contextlib import nullcontext
 from difflib import get_close_matches
 from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.strategies import DDPStrategy
+from torchmetrics import Metric
 
 from src.fit.contract import Scored, offers, overrides
+from src.fit.example import check_example
 from src.fit.first_batch import UNRECORDED
 from src.fit.generators import random_states, set_random_states
+from src.fit.verified import quick
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +47,13 @@ class Rehearsal(lightning.Callback):
         self._has_looked = False
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Rehearse, in one process that starts anew; raises ValueError for a score that will not be there."""
+        """Rehearse where a run starts anew, in each process; raises ValueError for a score that will not be there."""
         for stop in _early_stops(trainer):
             stop.strict = False  # else it ends the run after an epoch, in Lightning's words
         self._is_asked = self.is_resumed or offers(pl_module, Scored)
-        if self._is_asked or trainer.world_size > 1:
+        if self._is_asked or not _has_whole(trainer):
             return
+        check_example(trainer, pl_module)
         names = rehearsed(trainer, pl_module)
         if names is None:
             return
@@ -91,6 +97,11 @@ class Rehearsal(lightning.Callback):
             raise ValueError(_missing(start, monitor, names, module))
 
 
+def _has_whole(trainer: lightning.Trainer) -> bool:
+    """Whether each process has the whole module, of which a copy can be tried without the others."""
+    return trainer.world_size == 1 or (isinstance(trainer.strategy, DDPStrategy) and quick() is not None)
+
+
 def _early_stops(trainer: lightning.Trainer) -> list[EarlyStopping]:
     callbacks: list[lightning.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's own, undeclared
     return [callback for callback in callbacks if isinstance(callback, EarlyStopping)]
@@ -113,8 +124,11 @@ def rehearsed(trainer: lightning.Trainer, module: lightning.LightningModule) -> 
         return None
     states = random_states()
     try:
-        stage = _stage(trainer, module)
-        stage.validate(copy.deepcopy(module), datamodule=_set_up(data), verbose=False)
+        stage, silent = _stage(trainer, module), copy.deepcopy(module)
+        for metric in (part for part in silent.modules() if isinstance(part, Metric)):
+            metric.distributed_available_fn = _never  # else it waits for what the other processes have seen
+        with way.unsaid() if (way := quick()) else nullcontext():  # that `sync_dist` has no part in
+            stage.validate(silent, datamodule=_set_up(data), verbose=False)
         return list(stage.callback_metrics)
     except Exception as error:  # whatever a module does that a copy of it cannot: the run itself will show it
         reason = (str(error).splitlines() or [""])[0][:200]
@@ -122,6 +136,10 @@ def rehearsed(trainer: lightning.Trainer, module: lightning.LightningModule) -> 
         return None
     finally:
         set_random_states(states)
+
+
+def _never() -> bool:
+    return False
 
 
 def _is_off(trainer: lightning.Trainer) -> bool:

@@ -39,3 +39,27 @@ def test_an_error_of_hydra_without_words_is_a_line_too() -> None:
 
 def test_a_full_disk_is_no_shared_memory() -> None:
     assert "data.workers=0" not in one_line(OSError(errno.ENOSPC, "No space left on device", "outputs/x"))
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        (
+            TypeError("\n Lightning can't inject a (distributed) sampler into your batch sampler, because it ..."),
+            "set trainer.use_distributed_sampler=false",
+        ),
+        (
+            RuntimeError("It looks like your LightningModule has parameters that were not used in producing the loss"),
+            "set trainer.strategy.find_unused_parameters=true",
+        ),
+        (
+            ChildProcessError("rank 1: RuntimeError: parameters that were not used in producing the loss\nof it"),
+            "set trainer.strategy.find_unused_parameters=true",
+        ),
+    ],
+)
+def test_what_lightning_refuses_under_ddp_is_one_line_with_the_key_that_cures_it(error: Exception, cure: str) -> None:
+    line = one_line(error)
+    assert cure in line
+    assert line.startswith("trainer.")
+    assert "\n" not in line

@@ -1,5 +1,6 @@
 """The score that a run is judged by is looked for before the first epoch, and the look leaves no trace."""
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EarlyStopping
+from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchmetrics import MaxMetric, MeanMetric
 
 from src.fit.rehearsal import Rehearsal, rehearsed
 from tests import toy
+from tests.ranks import SHARED, ranks
 
 
 class Counts(lightning.LightningModule):
@@ -155,3 +158,35 @@ def test_a_module_that_cannot_be_copied_is_no_reason_to_refuse(tmp_path: Path) -
             raise TypeError("one of its kind")
 
     assert fit(tmp_path, Uncopyable(), Rehearsal(monitor="val_loss", is_required=True)).global_step == 4
+
+
+class Shared(Counts):
+    """Logs a loss that all processes share, after a metric that gathers what each has seen."""
+
+    def validation_step(self, batch: Tensor) -> None:
+        super().validation_step(batch)
+        self.log("val_shared", batch.mean(), sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("val_best", self.mean.compute(), sync_dist=True)
+
+
+def looked(folder: Path, monitor: str, is_required: bool) -> tuple[list[str], int, str]:
+    """Return what this of two processes found, how many steps it took, and the error that ended it."""
+    looks, model, error = Looks(), Shared(), ""
+    callbacks = [looks, Rehearsal(monitor=monitor, is_required=is_required)]
+    trainer = toy.trainer(folder, callbacks=callbacks, devices=2, **SHARED)
+    try:
+        trainer.fit(model, Numbers())
+    except ValueError as found:
+        error = str(found)
+    assert rank_zero_only.rank == int(os.environ["RANK"])
+    return sorted(looks.names), trainer.global_step, error
+
+
+def test_each_of_two_processes_rehearses_without_waiting_for_the_other(tmp_path: Path) -> None:
+    names = ["val_best", "val_loss", "val_shared"]
+    assert ranks(2, tmp_path / "out", looked, tmp_path, "val_shared", True) == [(names, 4, "")] * 2
+    for rank in ranks(2, tmp_path / "out", looked, tmp_path, "val/loss", True):
+        assert rank[:2] == (names, 0)
+        assert "monitor=val/loss: Shared does not log it" in rank[2]
