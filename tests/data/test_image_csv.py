@@ -163,3 +163,14 @@ def test_a_zip_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(b"PK\x03\x04and more")
     with pytest.raises(ValueError, match=r"is a zip archive or a spreadsheet"):
         facts(file=str(tmp_path / "labels.csv"), cache=False)
+
+
+@pytest.mark.parametrize("values", ["ab", ("1.5", "2")])
+def test_a_recorded_run_is_not_told_again_and_needs_no_table(values: Sequence[str], tmp_path: Path) -> None:
+    names = photos(tmp_path / "photos", 12)
+    file = table(tmp_path, "path,labels", [f"{name},{values[row % 2]}" for row, name in enumerate(names)])
+    config = composed(tmp_path, "data=image_csv", f"data.file={file}", f"data.root={tmp_path / 'photos'}", *PLAIN)
+    assert fill(config)
+    assert (config.data.labels is None) == (config.data.target_mean is not None) == (config.data.task == "regression")
+    file.unlink()
+    assert not fill(config)  # a net of it labels other images

@@ -246,3 +246,11 @@ def test_masks_are_not_mixed(tmp_path: Path) -> None:
     data = made(folder(tmp_path / "data"), "data.image_size=12", "data.mixup=0.2")
     with pytest.raises(ValueError, match=r"data.mixup and data.cutmix are not for masks"):
         data.train_dataloader()
+
+
+def test_a_recorded_run_is_not_told_again_and_needs_no_masks(tmp_path: Path) -> None:
+    root = folder(tmp_path / "data")
+    config = composed(tmp_path, "data=masks", f"data.root={root}", "model=unet")
+    assert fill(config)
+    root.rename(tmp_path / "elsewhere")
+    assert not fill(config)  # a net of it labels other images

@@ -24,19 +24,7 @@ from src.data.read.label_cells import meaning, targets
 from src.data.read.readable import readable
 from src.data.split.splitting import Splitting
 
-TELLS = (
-    "task",
-    "labels",
-    "separator",
-    "channels",
-    "image_size",
-    "official",
-    "mean",
-    "std",
-    "target_mean",
-    "target_std",
-)
-NAMED = 3  # missing files in a message
+TELLS = ("task", "separator", "channels", "image_size", "official", "mean", "std")  # and labels, or a target's mean
 
 
 class Listed(NamedTuple):

@@ -75,7 +75,7 @@ def facts(
     return told | {"image_size": size} | (IMAGENET_GREY if count == 1 else IMAGENET)
 
 
-@dataset(facts=facts, tells=("labels", "values", "ignore", "official", "channels", "image_size", "mean", "std"))
+@dataset(facts=facts, tells=("labels", "values", "official", "channels", "image_size", "mean", "std"))
 def masks(
     root: str,
     *,
