@@ -145,8 +145,9 @@ class Seeded(CombinedLoader):
 
 def _seed(loader: Any, seed: int, rank: int, epoch: int) -> None:
     """Let what a loader keeps from epoch to epoch, a generator or an epoch's number, follow from the epoch alone."""
-    if isinstance(getattr(loader, "current_epoch", None), int):  # litdata's counts the epochs of one process
-        loader.current_epoch = epoch
+    for name, value in (("current_epoch", epoch), ("restore", False)):  # litdata's: of one process; of an epoch before
+        if name in vars(loader):
+            setattr(loader, name, value)
     parts = [loader, getattr(loader, "sampler", None), getattr(loader, "batch_sampler", None)]
     parts.append(getattr(parts[2], "sampler", None))
     for place, part in enumerate(parts):

@@ -70,26 +70,33 @@ class Mistaken(Counted):
 
 
 class Sharing(Counted):
-    """A loader that keeps the very state it was given, and writes in it whatever it is asked, as litdata's does."""
+    """A loader that does as litdata's.
 
-    state: dict[str, Any] | None = None
+    It keeps the very state it was given, writes in it whatever it is asked, and goes on there until an epoch is
+    iterated to its end and beyond.
+    """
+
+    def __init__(self, *arguments: Any, **settings: Any):
+        super().__init__(*arguments, **settings)
+        self.state: dict[str, Any] = {}
+        self.restore = False
 
     def state_dict(self) -> dict[str, Any]:
-        state = {} if self.state is None else self.state
-        state["given"] = self.given
-        return state
+        self.state["given"] = self.given
+        return self.state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.given, self.state = 0, state_dict
+        self.given, self.state, self.restore = 0, state_dict, True
 
     def __iter__(self) -> Any:
         return self._from_there(DataLoader.__iter__(self))
 
     def _from_there(self, batches: Any) -> Any:
-        self.given, self.state = (self.state or {"given": 0})["given"], None
+        self.given = self.state["given"] if self.restore else 0
         for _ in range(self.given):
             next(batches)
         yield from self._counting(batches)
+        self.restore = False
 
 
 def epoch(loader: Seeded, start: int = 0) -> list[Tensor]:
