@@ -217,6 +217,11 @@ REFUSED: dict[str, tuple[str, dict[str, Any], list[str]]] = {
     "one value": ("x,kind\n1,a\n2,a\n", {}, ["data.target=kind:", "same value"]),
     "a hole": (f"x,kind\n{ROWS}7,\n", {}, ["line 32: data.target=kind is empty", "remove the row"]),
     "text among numbers": (f"x,kind\n{ROWS}abc,cat\n", {}, ["line 32: column x ", "here 'abc'", "data.drop=[x]"]),
+    "text in a target": (
+        f"kind,x\n{ROWS.replace('cat', '7').replace('dog', '8').replace('eel', '9')}half,7\n",
+        {},
+        ["line 32: column kind ", "here 'half'", "data.task=multiclass"],
+    ),
     "nothing": ("", {}, ["a.csv is empty", "CSV"]),
     "names alone": ("x,kind\n", {}, ["no rows"]),
     "a row too long": (f"x,kind\n{ROWS}1,cat,2\n", {}, ["line 32: 3 fields, and 2 columns", "quotes"]),

@@ -50,13 +50,13 @@ class Column:
                 self.text = self.text or (value, line)
                 self.texts += 1
 
-    def check(self, path: str) -> None:
+    def check(self, path: str, *, cure: str) -> None:
         """Raise ValueError where some text stands in a column of numbers."""
         if self.text and self.texts < STRAY * (self.texts + self.numbers):
             text, line = self.text
             raise ValueError(
                 f"{readable(path)}, line {line}: column {self.name} holds numbers, and here {label(text)!r}: correct "
-                f"it, or leave the column out, data.drop=[{self.name}]"
+                f"it, or {cure}"
             )
 
     def known(self) -> list[str]:

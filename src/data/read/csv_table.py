@@ -102,7 +102,7 @@ def _of_target(table: Sheet, columns: Sequence[Column], settings: Mapping[str, A
     task = settings.get("task") or _task(columns)
     if task == "regression":
         for column in columns:
-            column.check(table.path)
+            column.check(table.path, cure="set data.task=multiclass")
         return {"task": task, "labels": None}
     if len(columns) > 1:
         raise ValueError(
@@ -151,7 +151,7 @@ def _inputs(
     left = {name: reason for name in names if (reason := columns[name].unfit())}
     for name in names:
         if name not in left:
-            columns[name].check(table.path)
+            columns[name].check(table.path, cure=f"leave the column out, data.drop=[{name}]")
     if left:
         say_once(f"{readable(table.path)}: left out: {listed([f'{name} ({reason})' for name, reason in left.items()])}")
     if "" in table.columns:
