@@ -9,6 +9,7 @@ from src.fit.contract import follow
 from src.fit.layout import Layout
 from src.fit.rehearsal import Rehearsal
 from src.fit.replay import Replay, steady
+from src.fit.unsaved import Unsaved
 
 if TYPE_CHECKING:
     from src.run.record import Record
@@ -37,6 +38,7 @@ def accompany(
     callbacks: list[Any] = trainer.callbacks  # type: ignore[attr-defined]  # Lightning's own, undeclared
     callbacks += [
         Replay(seed=seed, record=record),
+        Unsaved(),
         Rehearsal(monitor=monitor, is_required=is_required, is_resumed=is_resumed),
         Layout(channels_last=trainer.channels_last, compile=trainer.compile),  # type: ignore[attr-defined]
     ]
