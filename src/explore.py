@@ -110,7 +110,7 @@ def look(data: "Data") -> "dict[str, Figure]":
 
     The statistics are those of the official training samples as they are stored: of the chosen classes, not resized,
     with those that are cut off for validation, without those cut off for the test. Each pixel counts the same. Numbers
-    of nodes have none, nor have the columns of a table.
+    of nodes and of tokens have none, nor have the columns of a table.
     """
     from src.data.look import batch, is_of, one_per_class
     from src.plot.balance import balance, histogram
@@ -121,7 +121,8 @@ def look(data: "Data") -> "dict[str, Figure]":
         data.setup("test" if split == "test" else "fit")
     images, target_N, trained = data.originals()
     skips = data.keeping.on_bad_file == "skip"
-    is_channels = data.graph is None and not data.header.inputs  # nodes' and categories' numbers have no mean
+    is_counted = data.graph is None and data.vocabulary is None  # numbers of nodes and tokens have no mean
+    is_channels = is_counted and not data.header.inputs  # nor have those of categories
     lines = to_paste(images, trained, scale=data.normalize.scale, skips=skips) if is_channels else []
     targets = {split: data.targets(split) for split in data.splits}
     names = data.classes or []

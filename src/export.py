@@ -76,7 +76,10 @@ def main(cfg: DictConfig) -> None:
         follow(data, config)
         source = cfg.input or splits_of(data)[0]
         is_ours = offers(model, Net) and offers(model, Predicting) and offers(data, Readable)
-        served = ours(model, data, source, preprocess=cfg.preprocess) if is_ours else theirs(model, data, source)
+        preprocess = cfg.preprocess and not (is_ours and data.vocabulary is not None)
+        served = ours(model, data, source, preprocess=preprocess) if is_ours else theirs(model, data, source)
+        if is_ours and cfg.preprocess and not preprocess:
+            log.info("preprocess=true is left out: token numbers go in, as load(run).preprocess(text) gives them")
         if cfg.preprocess and not is_ours:
             log.info("preprocess=true is left out: the data do not say how they normalise: what the net gets goes in")
         about = {**served.about, "run": Path(cfg.run).name}

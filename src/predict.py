@@ -78,7 +78,7 @@ def main(cfg: DictConfig) -> None:
             write(model, data, trainer, source, path=path, n=cfg.n)
             return
         device = trainer.strategy.root_device
-        if source not in SPLITS and offers(data, Tabular) and data.header.inputs:
+        if source not in SPLITS and offers(data, Tabular) and data.takes_table(source):
             add_columns(model, data, source, path=path, n=cfg.n, device=device)
             return
         batches = samples(data, source, n=cfg.n)

@@ -20,6 +20,7 @@ from src.data.read.files import decoded
 from src.data.read.formats import missing
 from src.data.read.pictures import Pictures
 from src.data.read.readable import readable
+from src.data.read.text_files import text_files, written
 
 SPLITS = ("val", "test")
 LARGEST_BATCH = 256  # images: data.batch_size may be a whole dataset of small ones
@@ -46,6 +47,8 @@ def samples(data: Data, source: str, *, n: int | None = None) -> Iterator[Sample
         raise ValueError(f"n={n}: how many, at least 1, or null for all")
     if source in SPLITS:
         return _of_split(data, source, n=n)
+    if data.vocabulary is not None:
+        return _of_texts(data, source, n=n)
     if len(data.shape) != 3:
         raise ValueError(
             f"input={source}: the net takes rows of a table, data.shape={list(data.shape)}, and no image files: "
@@ -97,6 +100,19 @@ def _of_split(data: Data, split: str, *, n: int | None) -> Iterator[Samples]:
         part = [readable(names[row]) for row in rows[done : done + len(x_B)]]
         yield Samples(part, x_B, [None] * len(part), target_B)
         done += len(part)
+
+
+def _of_texts(data: Data, source: str, *, n: int | None) -> Iterator[Samples]:
+    """Yield text files a batch at a time: the one that `source` names, or those of a folder."""
+    place = Path(source)
+    if not place.exists():
+        raise ValueError(f"input={source}: no such file or folder: give a text file, a folder of some, or a CSV file")
+    paths = text_files(place) if place.is_dir() else [place]
+    paths = [paths[row] for row in _some(len(paths), n)]
+    for start in range(0, len(paths), data.loading.batch_size):
+        part = paths[start : start + data.loading.batch_size]
+        token_BL = data.tokenizing.hashed(map(written, part))
+        yield Samples([readable(str(path)) for path in part], data.normalize(token_BL), [None] * len(part))
 
 
 def _of_files(data: Data, paths: Sequence[Path]) -> Iterator[Samples]:

@@ -30,6 +30,7 @@ from src.data.transform.transforming import Transforming
 
 log = logging.getLogger(__name__)
 
+TABLES = (".csv", ".tsv")
 STAGES = {"fit": ("train", "val"), "validate": ("train", "val"), "test": ("test",)}
 
 
@@ -241,6 +242,11 @@ class Data(lightning.LightningDataModule):
             return self.vocabulary(self.tokenizing.hashed([image]))
         channels, *size = self.shape
         return self.normalize(fit(with_channels(image, channels), size))
+
+    def takes_table(self, source: str) -> bool:
+        """Whether `source` is a table that samples stand in: for data that are one, or texts of a CSV file."""
+        is_file = self.vocabulary is not None and Path(source).suffix.lower() in TABLES
+        return self.header.inputs is not None or is_file
 
     def _check_ranks(self) -> None:
         shard = self._shard()

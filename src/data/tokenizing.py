@@ -15,10 +15,12 @@ class Tokenizing:
     """What texts are cut into, and how much of it a net sees.
 
     The `unit` is a word, a character or a byte, None where samples are no texts. A text has its first `length` of them;
-    `vocabulary` counts the numbers that they can have, of which two are padding and what is unknown.
+    `vocabulary` counts the numbers that they can have, of which two are padding and what is unknown. In a table texts
+    stand in the column `text`.
     """
 
     unit: str | None = None
+    text: str = "text"
     length: int = 64
     vocabulary: int = 20_000
 

@@ -37,8 +37,9 @@ def annotate(model: Any, data: Any, source: str, path: Path, *, device: torch.de
     """
     table, header = sheet(source), data.header
     meaning = _meaning(header)
-    for name in meaning.inputs:
-        table.position(name, key="data.inputs")
+    is_text = data.vocabulary is not None
+    for name in [data.tokenizing.text] if is_text else meaning.inputs:
+        table.position(name, key="data.text" if is_text else "data.inputs")
     model.to(device).eval()
     unknown, count = Counter[tuple[str, str]](), 0
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,9 +48,14 @@ def annotate(model: Any, data: Any, source: str, path: Path, *, device: torch.de
         out.write(_joined(table, next(lines)[0], _names(data.classes, header.targets, table.columns)))
         for batch in _batched(lines):
             rows = [(row, line) for _, row, line in batch if row]
-            input_BC = read_inputs(table, meaning, [row for row, _ in rows], [line for _, line in rows])
+            if is_text:
+                place = table.position(data.tokenizing.text, key="data.text")
+                input_BC = data.tokenizing.hashed(row[place] for row, _ in rows)
+            else:
+                read = read_inputs(table, meaning, [row for row, _ in rows], [line for _, line in rows])
+                input_BC = torch.from_numpy(read)
             with torch.inference_mode():
-                said_B = model.predict(model(data.normalize(torch.from_numpy(input_BC).to(device)))).double().cpu()
+                said_B = model.predict(model(data.normalize(input_BC.to(device)))).double().cpu()
             unknown += _unknown(table, meaning, [row for row, _ in rows])
             said = _said(said_B, data.classes)
             out.writelines(_joined(table, text, next(said)) if row else text for text, row, _ in batch)

@@ -105,6 +105,9 @@ class Tabular(Numbered, Protocol):
     header: Any  # with `inputs`, None where they are none
     normalize: Any
 
+    def takes_table(self, source: str) -> bool:
+        """Whether `source` is a table of samples."""
+
 
 @runtime_checkable
 class Preprocessing(Protocol):

@@ -26,6 +26,7 @@ TRACKERS = ("wandb", "mlflow")
 ASKED = {
     "image_folder": ["data.root=photos"],
     "masks": ["data.root=photos"],
+    "text": ["data.file=reviews.csv"],
     "torchvision": ["data.name=KMNIST"],
     "image_csv": ["data.file=labels.csv", "data.task=multilabel"],
 }  # what nobody but the user knows
@@ -202,6 +203,9 @@ def test_a_model_trains_on_a_dataset_or_says_what_cures_it_and_then_does(
         wanted += named_photos(tmp_path / "toy")
     elif data == "csv":
         wanted += [f"data.file={write(tmp_path / 'animals.csv', animals())}", "data.target=kind"]
+    elif data == "text":
+        (tmp_path / "texts.csv").write_text("text,label\n" + "a good film,pos\na bad film,neg\n" * 20)
+        wanted.append(f"data.file={tmp_path / 'texts.csv'}")
     elif data == "masks":
         wanted.append(f"data.root={masked_photos(tmp_path / 'toy')}")
     elif data in ASKED:

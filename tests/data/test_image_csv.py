@@ -133,7 +133,7 @@ def test_a_label_that_was_corrected_is_a_changed_sample(tmp_path: Path) -> None:
         ("path,labels", ["0.png,a", "9.png,b"], {}, "1 of 2 images are not in .*photos: 9.png: set data.root=FOLDER"),
         ("path,labels", ["0,a", "1,b"], {}, "2 of 2 images are not in .*: 0, 1: set data.suffix=.png"),
         ("path,labels", [",a"], {}, "line 2: no image is named"),
-        ("path,labels", ["0.png,a", "1.png,a", "2.png,a"], {}, "all images are a: name another column"),
+        ("path,labels", ["0.png,a", "1.png,a", "2.png,a"], {}, "all samples are a: name another column"),
         (
             "path,labels,part",
             ["0.png,a,train", "1.png,b,later"],
@@ -144,7 +144,7 @@ def test_a_label_that_was_corrected_is_a_changed_sample(tmp_path: Path) -> None:
             "path,labels,part",
             ["0.png,a,train", "1.png,b,test"],
             {"split_column": "part"},
-            "no training image is b, of 1",
+            "no training sample is b, of 1",
         ),
         ("path,labels,part", ["0.png,a,test"], {"split_column": "part"}, "no row of .* is train"),
         ("path,labels", [], {}, "names no image"),

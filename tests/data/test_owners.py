@@ -30,7 +30,7 @@ SETTINGS = {  # by owner, with their defaults, on which recorded runs rely
         "categories": None,
         "holes": (),
     },
-    "tokenizing": {"unit": None, "length": 64, "vocabulary": 20_000},
+    "tokenizing": {"unit": None, "text": "text", "length": 64, "vocabulary": 20_000},
     "splitting": {
         "splits": ("train", "val", "test"),
         "official": ("train", "test"),

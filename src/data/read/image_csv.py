@@ -3,14 +3,12 @@
 Shapes: N samples, K labels or numbers.
 """
 
-import inspect
 import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from src.data.dataset import dataset
@@ -20,9 +18,8 @@ from src.data.read.files import Files
 from src.data.read.folders import SPLITS, listed, say_once, split_of
 from src.data.read.headers import Headers, headers
 from src.data.read.image_folder import IMAGENET, IMAGENET_GREY, LARGEST
-from src.data.read.label_cells import meaning, targets
+from src.data.read.label_cells import check_labels, meaning, scaling, targets, training
 from src.data.read.readable import readable
-from src.data.split.splitting import Splitting
 
 TELLS = ("task", "separator", "channels", "image_size", "official", "mean", "std")  # and labels, or a target's mean
 
@@ -51,14 +48,10 @@ def facts(*, file: str, cache: bool = True, **settings: Any) -> Mapping[str, Any
     if "train" not in found["official"]:
         raise ValueError(f"data.split_column={settings['split_column']}: no row of {readable(file)} is train")
     target_N = _targets(file, listed_, found)
-    train_M = _training(listed_, settings | found)
+    train_M = training(listed_.splits, settings | found)
     if found["labels"] is not None:
-        _check_labels(target_N, train_M, found["labels"], file, settings)
-    is_numbers = found["task"] == "regression"
-    target_MK = target_N[train_M].double().reshape(len(train_M), -1)
-    deviation_K = target_MK.std(dim=0, correction=0)
-    found["target_mean"] = target_MK.mean(dim=0).tolist() if is_numbers else None
-    found["target_std"] = torch.where(deviation_K > 0, deviation_K, 1.0).tolist() if is_numbers else None
+        check_labels(target_N, train_M, found["labels"], settings, file=readable(file))
+    found |= scaling(target_N[train_M]) if found["task"] == "regression" else {"target_mean": None, "target_std": None}
     other = {"regression": " (data.task=multiclass takes numbers for classes)"}.get(found["task"], "")
     of = f", separated by {found['separator']!r}" if found["separator"] else ""
     say_once(f"{readable(file)}: {len(listed_.paths):,} images, data.task={found['task']}{other}{of}")
@@ -188,27 +181,3 @@ def _cure(missing: Sequence[str], folder: Path) -> str:
         return f"set data.suffix={beside[0].name.removeprefix(path.name)}"
     found = next((place for place in folder.glob(f"*/{path.name}")), None) if folder.is_dir() else None
     return f"set data.root={found.parent if found else 'FOLDER'}"
-
-
-def _training(rows: Listed, settings: Mapping[str, Any]) -> Tensor:
-    """Return which rows a run with these settings trains on."""
-    takes = inspect.signature(Splitting).parameters
-    splitting = Splitting(**{name: value for name, value in settings.items() if name in takes and value is not None})
-    source_M = torch.tensor([row for row, name in enumerate(rows.splits) if name == "train"])
-    return source_M[splitting.parts("train", len(source_M))["train"]]
-
-
-def _check_labels(
-    target_N: Tensor, train_M: Tensor, labels: Sequence[str], file: str, settings: Mapping[str, Any]
-) -> None:
-    """Raise ValueError for a chosen label that no training image has."""
-    chosen = settings.get("classes") or labels
-    for number, name in enumerate(labels):
-        has_N = target_N[:, number] == 1 if target_N.ndim == 2 else target_N == number
-        if name in chosen and not has_N[train_M].any():
-            raise ValueError(
-                f"{readable(file)}: no training image is {name}, of {int(has_N.sum())} in all: add some, set another "
-                "data.split_seed, or name the other labels in data.classes"
-            )
-    if len(labels) < 2 and target_N.ndim == 1:
-        raise ValueError(f"{readable(file)}: all images are {labels[0]}: name another column, data.target=...")

@@ -1,8 +1,9 @@
-"""What the cells of a table say of images: a class, a set of labels, or numbers.
+"""What the cells of a table say of images or texts: a class, a set of labels, or numbers.
 
 Shapes: N rows, K labels or numbers.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from src.data.read.readable import label
+from src.data.split.splitting import Splitting
 
 SEPARATORS = ("|", ";", ",", " ")  # of several labels in a cell, the first that some cell has
 FLAGS = {"": 0, "0": 0, "1": 1, "0.0": 0, "1.0": 1, "false": 0, "true": 1}  # of a column per label
@@ -69,7 +71,7 @@ def targets(
             raise ValueError(f"{file}, line {line}: {name}={unknown} is none of the labels: {hint}")
         if task != "multilabel" and len(names) != 1:
             raise ValueError(
-                f"{file}, line {line}: {name} is empty, and every image is of a class: fill it in, or where an image "
+                f"{file}, line {line}: {name} is empty, and every sample is of a class: fill it in, or where one "
                 "may have no label set data.task=multilabel"
             )
     if task != "multilabel":
@@ -78,6 +80,38 @@ def targets(
     for row, names in enumerate(found):
         target_NK[row, [place[each] for each in names]] = 1
     return target_NK
+
+
+def scaling(target_N: Tensor) -> dict[str, list[float]]:
+    """Return mean and standard deviation of training targets (N,) or (N, K), 1 where they are all the same."""
+    target_NK = target_N.double().reshape(len(target_N), -1)
+    deviation_K = target_NK.std(dim=0, correction=0)
+    std_K = torch.where(deviation_K > 0, deviation_K, 1.0)
+    return {"target_mean": target_NK.mean(dim=0).tolist(), "target_std": std_K.tolist()}
+
+
+def training(splits: Sequence[str], settings: Mapping[str, Any]) -> Tensor:
+    """Return which rows, each of an official split, a run with these settings trains on."""
+    takes = inspect.signature(Splitting).parameters
+    splitting = Splitting(**{name: value for name, value in settings.items() if name in takes and value is not None})
+    source_M = torch.tensor([row for row, name in enumerate(splits) if name == "train"])
+    return source_M[splitting.parts("train", len(source_M))["train"]]
+
+
+def check_labels(
+    target_N: Tensor, train_M: Tensor, labels: Sequence[str], settings: Mapping[str, Any], *, file: str
+) -> None:
+    """Raise ValueError for a chosen label that no training row has, and where all are of one class."""
+    chosen = settings.get("classes") or labels
+    for number, name in enumerate(labels):
+        has_N = target_N[:, number] == 1 if target_N.ndim == 2 else target_N == number
+        if name in chosen and not has_N[train_M].any():
+            raise ValueError(
+                f"{file}: no training sample is {name}, of {int(has_N.sum())} in all: add some, set another "
+                "data.split_seed, or name the other labels in data.classes"
+            )
+    if len(labels) < 2 and target_N.ndim == 1:
+        raise ValueError(f"{file}: all samples are {labels[0]}: name another column, data.target=...")
 
 
 def _separator(cells: Sequence[str]) -> str:

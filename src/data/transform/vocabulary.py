@@ -48,6 +48,10 @@ class Vocabulary:
         longest = int((token_BL != PADDING).sum(dim=1).max()) if len(token_BL) else 1
         return number_BL[:, : max(longest, 1)]
 
+    def facts(self) -> dict[str, object]:
+        """Return what who serves a net has to know of it: the number of tokens that there can be."""
+        return {"vocabulary": self.size}
+
     def _on(self, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the hashes in order, and the number of each, on a device: one transfer and not one per batch."""
         if device not in self._sorted:
