@@ -26,7 +26,7 @@ TRACKERS = ("wandb", "mlflow")
 ASKED = {
     "image_folder": ["data.root=photos"],
     "masks": ["data.root=photos"],
-    "text": ["data.file=reviews.csv"],
+    "text": ["data.file=reviews.csv", "data.task=multiclass"],
     "torchvision": ["data.name=KMNIST"],
     "image_csv": ["data.file=labels.csv", "data.task=multilabel"],
 }  # what nobody but the user knows
@@ -90,7 +90,7 @@ def test_a_logger_passes_the_check_and_builds(option: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("option", options("data"))
 def test_data_build_and_read_nothing_before_they_are_set_up(option: str, tmp_path: Path) -> None:
     config = composed(tmp_path, f"data={option}", f"data_dir={tmp_path / 'nothing'}")
-    if OmegaConf.missing_keys(config.data):  # which asks a folder or a file what it is
+    if option in ASKED or OmegaConf.missing_keys(config.data):  # which asks a folder or a file what it is
         pytest.skip("what nobody but the user knows is looked at before it is built")
     fill(config)  # what scikit-learn brings along is no file of theirs
     data = build(plain(config.data))
@@ -170,14 +170,23 @@ def named_photos(folder: Path) -> list[str]:
     return [f"data.file={folder / 'labels.csv'}", f"data.root={folder / 'photos'}"]
 
 
-def masked_photos(folder: Path) -> Path:
-    """Write images and a mask for each; return the folder that holds both."""
+def reviews(folder: Path) -> str:
+    """Write a table of texts; return the override that names it."""
+    (folder / "texts.csv").write_text("text,label\n" + "a good film,pos\na bad film,neg\n" * 20)
+    return f"data.file={folder / 'texts.csv'}"
+
+
+def masked_photos(folder: Path) -> str:
+    """Write images and a mask for each; return the override that names the folder of both."""
     for number, name in product(range(20), ("images", "masks")):
         (folder / "masked" / name).mkdir(parents=True, exist_ok=True)
         pixels = Image.new("L", (32, 32), 12 * number if name == "images" else 0)
         pixels.paste(255, (number % 9, 4, 20, 20))
         pixels.save(folder / "masked" / name / f"{number}.png")
-    return folder / "masked"
+    return f"data.root={folder / 'masked'}"
+
+
+MADE = {"text": reviews, "masks": masked_photos}
 
 
 TWINS = ("cifar10_folder", "cifar2_folder", "fashionmnist")  # of the shape and the classes of another dataset
@@ -203,11 +212,8 @@ def test_a_model_trains_on_a_dataset_or_says_what_cures_it_and_then_does(
         wanted += named_photos(tmp_path / "toy")
     elif data == "csv":
         wanted += [f"data.file={write(tmp_path / 'animals.csv', animals())}", "data.target=kind"]
-    elif data == "text":
-        (tmp_path / "texts.csv").write_text("text,label\n" + "a good film,pos\na bad film,neg\n" * 20)
-        wanted.append(f"data.file={tmp_path / 'texts.csv'}")
-    elif data == "masks":
-        wanted.append(f"data.root={masked_photos(tmp_path / 'toy')}")
+    elif data in MADE:
+        wanted.append(MADE[data](tmp_path / "toy"))
     elif data in ASKED:
         wanted.append(f"data.root={tmp_path / 'toy' / 'photos'}")
     class_folders(composed(tmp_path, *wanted))
