@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from src.run.record import read
-from src.run.resume import newest_checkpoint
+from src.run.resume import is_finished, newest_checkpoint
 from tests.conftest import ROOT, UNDRAWN, Command
 from tests.soak.kill import trials
 
@@ -177,6 +177,29 @@ def test_a_run_counted_in_steps_is_finished_after_them_and_a_longer_one_goes_on(
     assert train("run=short", "trainer.max_steps=82").code == 0
 
     assert all(torch.equal(value, weights(whole)[name]) for name, value in weights(run).items())
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_done"),
+    [
+        ({"max_epochs": -1, "max_steps": 60}, True),
+        ({"max_epochs": -1, "max_steps": 40}, True),
+        ({"max_epochs": -1, "max_steps": 61}, False),
+        ({"max_epochs": 2, "max_steps": -1}, True),
+        ({"max_epochs": 3, "max_steps": -1}, False),
+        ({"max_epochs": 3, "max_steps": 50}, True),
+    ],
+)
+def test_a_run_that_is_done_has_nothing_left_of_a_length_that_it_has_reached(
+    asked: dict[str, int], is_done: bool
+) -> None:
+    fields = {"state": "done", "epochs": 2, "steps": 60}
+    assert is_finished(fields, asked, {"max_epochs": -1, "max_steps": 60}) is is_done
+    assert not is_finished(fields | {"state": "interrupted"}, asked, asked)
+
+
+def test_a_recorded_run_has_no_choice_of_groups_and_says_so(train: Command, finished: Path) -> None:
+    assert train(f"run={finished}", "model=mlp").error.startswith("error: model=mlp: no model can be chosen here: ")
 
 
 def test_a_run_without_a_sound_checkpoint_is_refused_and_named(train: Command, finished: Path) -> None:

@@ -16,7 +16,7 @@ def refuse_beside(config: DictConfig, resolved: Mapping[str, Any]) -> None:
     """Raise ValueError for the first of them, with the key that is used."""
     model, data = resolved["model"], resolved["data"]
     _check_groups(config)
-    _check_choices(model)
+    _check_choices(config, model)
     _check_outputs(config, model)
     _check_facts(model, data)
 
@@ -32,7 +32,7 @@ def _check_groups(config: DictConfig) -> None:
             )
 
 
-def _check_choices(model: Mapping[str, Any]) -> None:
+def _check_choices(config: DictConfig, model: Mapping[str, Any]) -> None:
     """Raise where a part that is chosen elsewhere, or has to be a call, is a mere value."""
     if not getattr(resolve(model["_target_"]), "owners", ()):  # somebody's own, whose arguments are theirs
         return
@@ -42,6 +42,10 @@ def _check_choices(model: Mapping[str, Any]) -> None:
             continue
         said = part if isinstance(part, Mapping) else {"": part}
         key, value = next(((f".{key}" if key else "", value) for key, value in said.items()))
+        if name == "scheduler" and config.get(name) == part:
+            raise ValueError(
+                f"{name}{key}={value}: scheduler=none has none that takes it: choose one, scheduler=warmup"
+            )
         place = {"task": "data.task", "loss": "model.loss._target_"}.get(name, name)
         raise ValueError(f"model.{name}{key}={value}: set {place}{key}={'...' if name == 'loss' else value}")
 

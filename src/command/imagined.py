@@ -19,6 +19,7 @@ def imagined(config: DictConfig, resolved: Mapping[str, Any]) -> Any:
     _check_schedule(resolved["model"])
     model = _check_model(config, resolved)
     _check_parameters(resolved, model)
+    _check_loss(resolved, model)
     return model
 
 
@@ -67,6 +68,32 @@ def _check_parameters(resolved: Mapping[str, Any], model: Any) -> None:
                 f"optimizer._target_={optimizer['_target_']}: it takes no parameters of {dimensions} dimensions, which "
                 f"the net has: choose another, such as optimizer=adamw"
             ) from error
+
+
+def _check_loss(resolved: Mapping[str, Any], model: Any) -> None:
+    """Raise where a loss makes no single number of outputs and targets of its task."""
+    import torch
+
+    if "task" not in getattr(model, "owners", ()):  # somebody's own
+        return
+    _, label_N = model.task.example()
+    if label_N.ndim > 2:  # of pixels
+        return
+    name = f"model.loss={type(model.loss).__name__}"
+    output_2K = torch.zeros(2, model.task.outputs, device="meta")
+    try:
+        loss = model.loss(model.task.output(output_2K), model.task.target(label_N[:2].to("meta")))
+    except NotImplementedError:  # it reads numbers, and there are none here
+        return
+    except Exception as error:  # whatever a loss raises for what it cannot judge
+        task = resolved["data"].get("task")
+        raise ValueError(
+            f"{name}: it cannot judge data.task={task} ({error}): choose another, or leave it out"
+        ) from error
+    if isinstance(loss, torch.Tensor) and loss.ndim:
+        raise ValueError(
+            f"{name}: it gives {list(loss.shape)} numbers for two samples, not one: model.loss.reduction=mean"
+        )
 
 
 def _check_model(config: DictConfig, resolved: Mapping[str, Any]) -> Any:

@@ -94,6 +94,11 @@ def _composition(error: Exception) -> str:
         whole, key, values = several.groups()
         listed = shlex.quote(f"{key}=[{values}]")
         return f"{whole}: several values are several runs, with -m; a list of them is {listed}"
+    if chosen := re.search(r"No match in the defaults list\.?\s.*use \+((.+?)=.*)", str(error), re.DOTALL):
+        whole, group = chosen.groups()
+        return (
+            f"{whole}: no {group} can be chosen here: a recorded run keeps its own, of which {group}.KEY=... sets a key"
+        )
     key, parent = getattr(cause, "full_key", None), getattr(cause, "parent_node", None)
     first, *rest = (str(error) or "the groups cannot be composed").splitlines()
     override = re.search(r"(?:Could not override '|Error merging override )(.+)", first)

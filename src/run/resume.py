@@ -58,8 +58,8 @@ def is_finished(fields: dict[str, Any], trainer: Mapping[str, Any], recorded: Ma
     """Whether a run with these run.json fields, once `recorded`, has nothing left to do as `trainer` sets it now."""
     if fields["state"] != "done":
         return False
-    max_epochs = trainer.get("max_epochs")
-    is_reached = max_epochs is not None and 0 <= max_epochs <= fields["epochs"]
+    done = {"max_epochs": fields["epochs"], "max_steps": fields.get("steps") or 0}
+    is_reached = any(0 <= length <= done[name] for name, length in _length(trainer).items())
     return is_reached or _length(trainer) == _length(recorded)
 
 
