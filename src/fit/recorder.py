@@ -132,9 +132,10 @@ def padded(loaders: Any) -> int:
 
 def _shared(loaders: Any) -> list[Any]:
     """Return the samplers among those of loaders that give each process its part."""
-    owners = [(loader, getattr(loader, "batch_sampler", None)) for _, loader in leaves(loaders)]
-    samplers = [getattr(loader, "sampler", None) or getattr(batches, "sampler", None) for loader, batches in owners]
-    return [sampler for sampler in samplers if isinstance(sampler, DistributedSampler)]
+    whole = [loader for _, loader in leaves(loaders)]
+    owners = [*whole, *(getattr(loader, "batch_sampler", None) for loader in whole)]  # of which DataLoader makes one
+    samplers = {id(sampler): sampler for owner in owners if (sampler := getattr(owner, "sampler", None)) is not None}
+    return [sampler for sampler in samplers.values() if isinstance(sampler, DistributedSampler)]
 
 
 def sharing(trainer: lightning.Trainer, module: lightning.LightningModule) -> dict[str, Any]:

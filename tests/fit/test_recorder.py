@@ -9,8 +9,10 @@ import lightning
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import BatchSampler, DataLoader
+from torch.utils.data.distributed import DistributedSampler
 
-from src.fit.recorder import Recorder
+from src.fit.recorder import Recorder, padded
 from src.run.record import Record
 from tests import toy
 
@@ -76,3 +78,13 @@ def test_a_killed_run_leaves_the_epochs_that_it_finished(tmp_path):
     reads = Reads(tmp_path / "run.json")
     fit(tmp_path, callbacks=[reads])
     assert reads.epochs == [None, 1, 2]
+
+
+def test_rows_that_are_added_to_share_a_loader_are_counted_whichever_sampler_adds_them():
+    rows = list(range(7))
+    sampler, other = (DistributedSampler(rows, num_replicas=3, rank=0) for _ in range(2))
+    own = DataLoader(rows, batch_size=2, sampler=sampler)
+    batches = DataLoader(rows, batch_sampler=BatchSampler(other, batch_size=2, drop_last=False))
+    assert padded(own) == padded(batches) == 2
+    assert padded([own, {"a": batches, "b": DataLoader(rows)}]) == 4
+    assert padded(DataLoader(rows)) == 0
