@@ -147,7 +147,7 @@ def test_a_label_that_was_corrected_is_a_changed_sample(tmp_path: Path) -> None:
             "no training sample is b, of 1",
         ),
         ("path,labels,part", ["0.png,a,test"], {"split_column": "part"}, "no row of .* is train"),
-        ("path,labels", [], {}, "names no image"),
+        ("path,labels", [], {}, "names of columns and no rows"),
     ],
 )
 def test_what_is_wrong_with_a_table_is_one_line(

@@ -7,30 +7,20 @@ import os
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
 from src.data.dataset import dataset
-from src.data.keep.content import state
-from src.data.read.csv_text import chunks, sheet
 from src.data.read.files import Files
-from src.data.read.folders import SPLITS, listed, say_once, split_of
+from src.data.read.folders import SPLITS, listed, say_once
 from src.data.read.headers import Headers, headers
 from src.data.read.image_folder import IMAGENET, IMAGENET_GREY, LARGEST
 from src.data.read.label_cells import check_labels, meaning, scaling, targets, training
 from src.data.read.readable import readable
+from src.data.read.told import Told, told
 
 TELLS = ("task", "separator", "channels", "image_size", "official", "mean", "std")  # and labels, or a target's mean
-
-
-class Listed(NamedTuple):
-    """The rows of a table of images: files, the text of each column to predict, and the line that each row ends in."""
-
-    paths: list[str]
-    cells: dict[str, list[str]]
-    lines: list[int]
-    splits: list[str]
 
 
 def facts(*, file: str, cache: bool = True, **settings: Any) -> Mapping[str, Any]:
@@ -38,23 +28,23 @@ def facts(*, file: str, cache: bool = True, **settings: Any) -> Mapping[str, Any
 
     Raises ValueError for files that are missing or named twice, and for a label that no training image has.
     """
-    listed_ = _listed(file, settings)
-    found = meaning(listed_.cells, task=settings.get("task"), separator=settings.get("separator"))
+    rows = _listed(file, settings)
+    found = meaning(rows.cells, task=settings.get("task"), separator=settings.get("separator"))
     found |= {name: settings[name] for name in ("labels",) if settings.get(name) is not None}
-    looked = _looked_at(tuple(listed_.paths), keeps=cache)
+    looked = _looked_at(tuple(rows.samples), keeps=cache)
     found["channels"] = settings.get("channels") or (1 if looked.is_grey else 3)
     found["image_size"] = looked.side if 0 < looked.side <= LARGEST else LARGEST
-    found["official"] = [split for split in SPLITS if split in listed_.splits]
+    found["official"] = [split for split in SPLITS if split in rows.splits]
     if "train" not in found["official"]:
         raise ValueError(f"data.split_column={settings['split_column']}: no row of {readable(file)} is train")
-    target_N = _targets(file, listed_, found)
-    train_M = training(listed_.splits, settings | found)
+    target_N = _targets(file, rows, found)
+    train_M = training(rows.splits, settings | found)
     if found["labels"] is not None:
         check_labels(target_N, train_M, found["labels"], settings, file=readable(file))
     found |= scaling(target_N[train_M]) if found["task"] == "regression" else {"target_mean": None, "target_std": None}
     other = {"regression": " (data.task=multiclass takes numbers for classes)"}.get(found["task"], "")
     of = f", separated by {found['separator']!r}" if found["separator"] else ""
-    say_once(f"{readable(file)}: {len(listed_.paths):,} images, data.task={found['task']}{other}{of}")
+    say_once(f"{readable(file)}: {len(rows.samples):,} images, data.task={found['task']}{other}{of}")
     return found | (IMAGENET_GREY if found["channels"] == 1 else IMAGENET)
 
 
@@ -90,53 +80,23 @@ def image_csv(
     rows = _listed(file, places | {"split_column": split_column, "encoding": encoding})
     target_N = _targets(file, rows, {"task": task, "labels": labels, "separator": separator})
     chosen = [row for row, name in enumerate(rows.splits) if name == split]
-    return Files([rows.paths[row] for row in chosen], channels=channels, is_told=True), target_N[chosen]
+    return Files([rows.samples[row] for row in chosen], channels=channels, is_told=True), target_N[chosen]
 
 
-def _targets(file: str, rows: Listed, found: Mapping[str, Any]) -> Tensor:
+def _targets(file: str, rows: Told, found: Mapping[str, Any]) -> Tensor:
     labels, separator = found["labels"] or (), found["separator"] or ""
     name = readable(file)
-    return targets(rows.cells, rows.lines, task=found["task"], labels=labels, separator=separator, file=name)
+    return targets(rows.cells, rows.places, task=found["task"], labels=labels, separator=separator, file=name)
 
 
-def _listed(file: str, settings: Mapping[str, Any]) -> Listed:
+def _listed(file: str, settings: Mapping[str, Any]) -> Told:
     """Return the rows of a table; raises ValueError for columns that there are not, missing files and double ones."""
-    target = settings.get("target") or "labels"
-    names = (target,) if isinstance(target, str) else tuple(target)
-    given = (settings.get("root"), settings.get("path") or "path", names, settings.get("suffix") or "")
-    more = (settings.get("split_column"), settings.get("encoding"))
-    sheet(file, encoding=more[1])  # which says where there is no such file
-    return _rows(file, *given, *more, state([file]))
-
-
-@lru_cache(maxsize=4)  # of a table as it is now: every split and job asks
-def _rows(
-    file: str,
-    root: str | None,
-    path: str,
-    names: tuple[str, ...],
-    suffix: str,
-    split_column: str | None,
-    encoding: str | None,
-    state: str,
-) -> Listed:
-    table = sheet(file, encoding=encoding)
-    folder = Path(file).parent if root is None else Path(root)
-    at = table.position(path, key="data.path")
-    columns = {name: table.position(name, key="data.target") for name in names}
-    split_at = None if split_column is None else table.position(split_column, key="data.split_column")
-    found = Listed([], {name: [] for name in names}, [], [])
-    for rows, lines in chunks(table):
-        for row, line in zip(rows, lines, strict=True):
-            found.paths.append(_place(folder, row[at].strip(), suffix, file, line))
-            found.splits.append("train" if split_at is None else _split(row[split_at], file, line))
-            for name, position in columns.items():
-                found.cells[name].append(row[position].strip())
-        found.lines.extend(lines)
-    if not found.paths:
-        raise ValueError(f"{readable(file)} names no image: it has a line with the columns' names and no other")
-    _check_files(found, folder, readable(file))
-    return found
+    found = told(file, settings, column=settings.get("path") or "path", key="data.path", target="labels")
+    folder = Path(file).parent if settings.get("root") is None else Path(settings["root"])
+    suffix = settings.get("suffix") or ""
+    paths = [_place(folder, name, suffix, file, line) for name, line in zip(found.samples, found.places, strict=True)]
+    _check_files(paths, found.places, folder, readable(file))
+    return found._replace(samples=paths)
 
 
 def _place(folder: Path, name: str, suffix: str, file: str, line: int) -> str:
@@ -147,28 +107,21 @@ def _place(folder: Path, name: str, suffix: str, file: str, line: int) -> str:
     return place if place == turned or os.path.exists(place) else turned
 
 
-def _split(name: str, file: str, line: int) -> str:
-    found = split_of(name.strip())
-    if found is None:
-        raise ValueError(f"{readable(file)}, line {line}: {name!r} is no split: write train, val or test")
-    return found
-
-
-def _check_files(rows: Listed, folder: Path, file: str) -> None:
+def _check_files(paths: Sequence[str], lines: Sequence[int], folder: Path, file: str) -> None:
     """Raise ValueError where an image is named twice, or is not there."""
     first: dict[str, int] = {}
-    for path, line in zip(rows.paths, rows.lines, strict=True):
+    for path, line in zip(paths, lines, strict=True):
         if path in first:
             raise ValueError(
                 f"{file}: lines {first[path]} and {line} name the same image, {readable(path)}: remove one"
             )
         first[path] = line
-    missing = [path for path in rows.paths if not os.path.exists(path)]
+    missing = [path for path in paths if not os.path.exists(path)]
     if missing:
         names = [os.path.relpath(path, folder) for path in missing]
         cure = _cure(missing, folder)
         raise ValueError(
-            f"{file}: {len(missing):,} of {len(rows.paths):,} images are not in {readable(str(folder))}: "
+            f"{file}: {len(missing):,} of {len(paths):,} images are not in {readable(str(folder))}: "
             f"{listed(names)}: {cure}"
         )
 
