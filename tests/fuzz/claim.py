@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 SECONDS = float(os.environ.get("FUZZ_SECONDS", 3600))  # of the long trial, shared by all claims
 SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
 QUICK = settings(derandomize=True, database=None, deadline=None, suppress_health_check=SLOW)
-LONG = settings(QUICK, derandomize=False, max_examples=50, print_blob=True)
+LONG = settings(QUICK, derandomize=False, max_examples=20, print_blob=True)
 
 Trial = Callable[[], object]
 CLAIMS: dict[str, Trial] = {}  # by name: a round of LONG
