@@ -204,7 +204,7 @@ def _attribution(subject: "Subject", x_1CHW: "Tensor", view: View, *, target: st
     from src.plot.overlay import overlay
 
     classes = subject.classes
-    scores = attribution.Scores(subject.net, classes=classes is not None)
+    scores = attribution.Scores(subject.net, classes=len(classes or ()) == 2)
     number, outputs = _number(scores, x_1CHW, classes, target)
     layer = {} if view.layer is None else {"layer": view.layer}
     value_HW = getattr(attribution, view.method)(scores, x_1CHW, target=number, **layer)
