@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from hydra import compose, initialize_config_dir
-from hypothesis import assume
+from hypothesis import assume, example
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -136,7 +136,10 @@ def check_line(line: str, arguments: list[str]) -> None:
     assert is_no_setting or any(part in line for part in parts), line
 
 
-@claim(examples=10, arguments=st.lists(settings(), min_size=1, max_size=4))
+@claim(examples=8, arguments=st.lists(settings(), min_size=1, max_size=4))
+@example(arguments=["trainer.acumulate=2"])
+@example(arguments=["~model.net._target_"])  # found once
+@example(arguments=["data=${"])  # found once
 def test_any_arguments_are_accepted_or_refused_in_one_line(arguments: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         line = refusal(arguments, Path(name))
