@@ -26,6 +26,8 @@ CURES = {
     "set trainer.use_distributed_sampler=false and let it share the samples itself",
     "parameters that were not used in producing the loss": "trainer.strategy.find_unused_parameters=false: a training "
     "step uses some of the model's parameters only: set trainer.strategy.find_unused_parameters=true",
+    "Skipping the `training_step` by returning None": "trainer.devices: a training_step that returns None leaves out a "
+    "batch, for which the other processes would wait: return a loss times 0 there, or set trainer.devices=1",
 }
 
 # Control characters, and what turns the order of letters: a terminal would obey those of a file's name.

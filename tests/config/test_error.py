@@ -53,6 +53,10 @@ def test_a_full_disk_is_no_shared_memory() -> None:
             "set trainer.strategy.find_unused_parameters=true",
         ),
         (
+            RuntimeError("Skipping the `training_step` by returning None in distributed training is not supported"),
+            "set trainer.devices=1",
+        ),
+        (
             ChildProcessError("rank 1: RuntimeError: parameters that were not used in producing the loss\nof it"),
             "set trainer.strategy.find_unused_parameters=true",
         ),
