@@ -77,7 +77,7 @@ def test_an_owner_takes_its_settings_of_which_there_are_eight_or_fewer(owner):
 
 
 def test_a_setting_has_one_owner_and_data_is_composed_of_them():
-    assert len(KEYS) == len(set(KEYS)) == 45
+    assert len(KEYS) == len(set(KEYS)) == 46
     assert list(OWNERS) == list(SETTINGS)
     assert set(inspect.signature(Data).parameters) == {"read", *OWNERS}
 
