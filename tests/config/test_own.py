@@ -24,6 +24,15 @@ def here(lab: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     forget(lab)
 
 
+def test_no_option_of_the_strangers_has_a_name_of_ours() -> None:  # which each of their commands would be refused for
+    theirs, ours = (
+        {str(path.relative_to(folder)) for path in folder.rglob("*.yaml")}
+        for folder in (Path(__file__).parents[1] / "strangers" / "conf", Path(__file__).parents[2] / "conf")
+    )
+    assert theirs
+    assert not theirs & ours
+
+
 LIBRARIES = {"timm": "timm.", "torchdata": "lab.stateful.", "litdata": "lab.shards."}  # that need not be there
 
 
