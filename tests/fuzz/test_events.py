@@ -347,7 +347,7 @@ CLAIMS["a run's life"] = trial(LONG, max_examples=8, stateful_step_count=12)
 
 
 def test_whatever_happens_to_a_run_its_folder_is_whole_and_its_test_samples_are_unseen() -> None:
-    trial(QUICK, max_examples=1, stateful_step_count=3)()
+    trial(QUICK, max_examples=1, stateful_step_count=2)()
 
 
 def test_a_life_with_a_bit_of_everything_holds_too() -> None:

@@ -263,7 +263,7 @@ def check_facts(settings: Mapping[str, Any], tree: Tree) -> None:
     assert settings["image_size"] == (sides.pop() if len(sides) == 1 else 224)
 
 
-@claim(examples=20, tree=trees())
+@claim(examples=15, tree=trees())
 def test_a_folder_is_read_to_the_last_image_or_refused_in_one_line(tree: Tree) -> None:
     with (
         tempfile.TemporaryDirectory() as name,

@@ -136,7 +136,7 @@ def check_line(line: str, arguments: list[str]) -> None:
     assert is_no_setting or any(part in line for part in parts), line
 
 
-@claim(examples=8, arguments=st.lists(settings(), min_size=1, max_size=4))
+@claim(examples=5, arguments=st.lists(settings(), min_size=1, max_size=4))
 @example(arguments=["trainer.acumulate=2"])
 @example(arguments=["~model.net._target_"])  # found once
 @example(arguments=["data=${"])  # found once
