@@ -1,9 +1,14 @@
 """Definitions of WordNet: read as its manual describes the files, and through the life of a run."""
 
+import json
 from pathlib import Path
+from statistics import mean
 
 import pytest
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 from torch import Tensor
 
 from src.data.read.tokens import hashed
@@ -68,3 +73,27 @@ def test_the_real_files_have_the_published_number_of_synsets() -> None:
     token_NL, kind_N = wordnet.read(str(REAL), unit="word", length=8, split="train")
     assert len(token_NL) == 82_115  # wnstats(7WN)
     assert kind_N.bincount().argmax() == 3  # artifacts
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not REAL.exists(), reason="Debian's wordnet-base is not installed")
+def test_three_seeds_tell_kinds_as_well_as_tf_idf_and_a_logistic_regression_less_two_hundredths(train: Command) -> None:
+    runs = train("-m", "experiment=wordnet_gru", "seed=0,1,2", "sweep=wordnet").runs
+    assert mean(read(run)["metrics"]["test/accuracy"] for run in runs) >= baseline(runs[0]) - 0.02
+
+
+def baseline(run: Path) -> float:
+    """The test accuracy of a logistic regression on TF-IDF of the texts of a run, as strong as val chooses."""
+    lines = [line for line in (REAL / "data.noun").read_text(encoding="latin-1").splitlines() if line[0] != " "]
+    class_of = [int(line.split()[1]) for line in lines]
+    text_of = [line.split(" | ")[1].partition(";")[0].strip() for line in lines]
+    listed = json.loads((run / "splits.json").read_text())["splits"]
+    parts = {
+        split: [[cells[int(row)] for row in listed[split]["samples"]] for cells in (text_of, class_of)]
+        for split in ("train", "val", "test")
+    }
+    models = [
+        make_pipeline(TfidfVectorizer(), LogisticRegression(C=strength, max_iter=300)).fit(*parts["train"])
+        for strength in (1, 3, 10, 30)
+    ]
+    return float(max(models, key=lambda model: model.score(*parts["val"])).score(*parts["test"]))
