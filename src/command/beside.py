@@ -69,3 +69,9 @@ def _check_facts(model: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     for key, fact in (("shape", data.get("shape")), ("outputs", model.get("outputs"))):
         if key in net and key not in takes and net[key] != fact:
             raise ValueError(f"model.net.{key}={net[key]}: {net['_target_']} takes no argument {key!r}: leave it out")
+    known = data.get("vocabulary")
+    if data.get("unit") and known is not None and net.get("vocabulary", known) != known:
+        raise ValueError(
+            f"model.net.vocabulary={net['vocabulary']}: the data have numbers up to {known}: leave it out, or set "
+            f"data.vocabulary={net['vocabulary']}"
+        )

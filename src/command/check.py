@@ -201,4 +201,4 @@ def _check_monitors(resolved: Mapping[str, Any], names: tuple[str, ...]) -> None
         if monitor not in known:
             near = get_close_matches(monitor, known, n=1)
             cure = near[0] if near else known[0]
-            raise ValueError(f"{path}={monitor}: nothing logs it: set monitor={cure} (logged: {', '.join(known)})")
+            raise ValueError(f"{path}={monitor}: nothing logs it: set {path}={cure} (logged: {', '.join(known)})")

@@ -17,6 +17,10 @@ BESIDE = {
     ("model.outputs=5",): r"^model\.outputs=5: data\.task=multiclass has 10 with these data: leave it out$",
     ("trainer.callbacks=[]",): r"^trainer\.callbacks=\[\]: .* would be recorded and not used: callback\.NAME=",
     ("trainer.logger=false",): r"^trainer\.logger=False: .* would be recorded and not used: set logger=",
+    ("data=wordnet", "model.net.vocabulary=10"): r"^model\.net\.vocabulary=10: .* 20000: .* set data\.vocabulary=10$",
+    ("+callback=early_stopping", "callback.early_stopping.monitor=val/f2"): (
+        r"^callback\.early_stopping\.monitor=val/f2: .* set callback\.early_stopping\.monitor="
+    ),
     ("model.net.outputs=5",): r"expected \[2, 10\]",
 }
 

@@ -26,6 +26,7 @@ TRACKERS = ("wandb", "mlflow")
 ASKED = {
     "image_folder": ["data.root=photos"],
     "masks": ["data.root=photos"],
+    "csv": ["data.file=animals.csv", "data.target=kind", "data.task=multiclass"],
     "text": ["data.file=reviews.csv", "data.task=multiclass"],
     "torchvision": ["data.name=KMNIST"],
     "image_csv": ["data.file=labels.csv", "data.task=multilabel"],

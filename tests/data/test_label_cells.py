@@ -53,7 +53,7 @@ def test_numbers_are_classes_where_the_task_says_so() -> None:
 @pytest.mark.parametrize(
     ("cells", "said", "words"),
     [
-        ({"labels": ["cat", ""]}, {}, "t.csv, line 3: labels is empty, and every image is of a class"),
+        ({"labels": ["cat", ""]}, {}, "t.csv, line 3: labels is empty, and every sample is of a class"),
         ({"age": ["3", ""]}, {"task": "regression"}, "t.csv, line 3: age is empty, and a number is to be predicted"),
         ({"age": ["3", "old"]}, {"task": "regression"}, "t.csv, line 3: age=old is no number"),
         ({"x": ["3", "inf"], "y": ["1", "2"]}, {}, "t.csv, line 3: x=inf is no number"),
